@@ -1,0 +1,192 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/qlik-chatops/bot/internal/approval"
+)
+
+// Handler does one claimed task. It ends the claim itself, with
+// approval.Effects.Finish in the transaction of what it brought about. A
+// *LaterError puts the task back; approval.ErrLost means that it is somebody
+// else's by now; any other error puts it back with a growing pause.
+type Handler func(ctx context.Context, c approval.Claim) error
+
+// LaterError asks for the task again at a time. It is no failure.
+type LaterError struct {
+	At  time.Time
+	Why string
+}
+
+func (e *LaterError) Error() string {
+	return fmt.Sprintf("later, at %s: %s", e.At.UTC().Format(time.RFC3339), e.Why)
+}
+
+// Later asks for the task again.
+func Later(at time.Time, why string) error { return &LaterError{At: at, Why: why} }
+
+// Line is a kind of task with its handler and how many may run side by side.
+type Line struct {
+	Kind   string
+	Handle Handler
+	Limit  int
+}
+
+// Workers take due tasks from the queue and hand them to their handlers.
+type Workers struct {
+	Queue  Queue
+	Lines  []Line
+	Logger *slog.Logger
+	// Lease is how long a claim is good for without being renewed; it is
+	// renewed at a third of that while its handler runs.
+	Lease time.Duration
+}
+
+// How long tasks that failed wait, and how often the queue is asked when
+// nothing tells of a new task.
+const (
+	firstPause = time.Second
+	longPause  = time.Minute
+	idlePoll   = time.Minute
+)
+
+// pause grows with the attempts, without jitter: tasks of one bot do not
+// stampede a server that paces them anyway.
+func pause(attempt int) time.Duration {
+	d := firstPause
+	for range min(attempt, 10) - 1 {
+		d *= 2
+	}
+	return min(d, longPause)
+}
+
+// Run works until the context ends, then waits for the handlers in hand. They
+// see the context end too; what they leave undone is taken up again later.
+func (w *Workers) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, line := range w.Lines {
+		wg.Go(func() { w.serve(ctx, line) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// serve takes the tasks of one kind.
+func (w *Workers) serve(ctx context.Context, line Line) {
+	slots := make(chan struct{}, line.Limit)
+	kinds := []string{line.Kind}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		// The channel is taken before the claim, so that a task added in
+		// between wakes the loop at once.
+		added := w.Queue.Added()
+		c, ok, err := w.Queue.Claim(ctx, kinds, w.Lease)
+		if err != nil || !ok {
+			<-slots
+			if err != nil && ctx.Err() == nil {
+				w.Logger.Error("cannot take a task", "op", line.Kind, "error", err)
+			}
+			if !w.wait(ctx, kinds, added, err != nil) {
+				return
+			}
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			w.handle(ctx, line, c)
+		})
+	}
+}
+
+// wait sleeps until a task was added or becomes due. False means the end.
+func (w *Workers) wait(ctx context.Context, kinds []string, added <-chan struct{}, failed bool) bool {
+	d := idlePoll
+	if failed {
+		d = firstPause
+	} else if at, ok, err := w.Queue.NextDue(ctx, kinds); err == nil && ok {
+		d = min(d, max(time.Until(at), time.Millisecond))
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-added:
+	case <-t.C:
+	}
+	return true
+}
+
+// handle runs one handler under a renewed lease and puts the task back when
+// it was not finished.
+func (w *Workers) handle(ctx context.Context, line Line, c approval.Claim) {
+	hctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { w.renew(hctx, cancel, c) })
+	err := w.call(hctx, line, c)
+	cancel()
+	wg.Wait()
+	if err == nil || errors.Is(err, approval.ErrLost) {
+		return
+	}
+	log := w.Logger.With("op", line.Kind, "request", c.Request)
+	at := time.Now().Add(pause(c.Attempt))
+	why := "failed"
+	var later *LaterError
+	switch {
+	case errors.As(err, &later):
+		at, why = later.At, later.Why
+	case ctx.Err() != nil:
+		// Going down: the next start takes it up at once.
+		at, why = time.Now(), "the bot was stopped"
+	default:
+		log.Error("task failed, will be tried again", "at", at, "error", err)
+	}
+	// The context may be over; the task must be put back all the same.
+	back, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	if err := w.Queue.Retry(back, c, at, why); err != nil && !errors.Is(err, approval.ErrLost) {
+		log.Error("cannot put a task back; its lease will end", "error", err)
+	}
+}
+
+// call runs the handler and turns a panic into an error.
+func (w *Workers) call(ctx context.Context, line Line, c approval.Claim) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.Logger.Error("a handler panicked", "op", line.Kind, "request", c.Request, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("handler of %s panicked", line.Kind)
+		}
+	}()
+	return line.Handle(ctx, c)
+}
+
+// renew keeps the lease alive. When it is lost the handler's context ends.
+func (w *Workers) renew(ctx context.Context, cancel context.CancelFunc, c approval.Claim) {
+	t := time.NewTicker(w.Lease / 3)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := w.Queue.Renew(ctx, c, w.Lease); errors.Is(err, approval.ErrLost) {
+			w.Logger.Warn("lost a task to another worker", "op", c.Kind, "request", c.Request)
+			cancel()
+			return
+		}
+	}
+}
