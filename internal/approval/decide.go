@@ -19,7 +19,7 @@ type Voter struct {
 	Target bool
 }
 
-// Why a decision was turned away.
+// RefusalCode is why a decision was turned away.
 type RefusalCode string
 
 // The refusals.
