@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/qlik-chatops/bot/internal/commands"
 	"github.com/qlik-chatops/bot/internal/playground"
@@ -78,8 +79,14 @@ func demoPage(p *playground.Playground, listen string, log *slog.Logger) *page.P
 			return all
 		},
 	}
+	cfg.Tour = []page.Step{
+		{As: playground.Ana, Channel: playground.ChannelOps, Text: "/qlik add-admin @dan because incident 42", Note: "Ask for administrator power on prod."},
+		{As: playground.Ben, Channel: playground.ChannelOps, Note: "Approve it as somebody else, and watch prod."},
+		{As: playground.Ana, Channel: playground.ChannelOps, Text: "/qlik invite nina@example.com, omar@example.com fay@example.com", Note: "Invite people, and confirm it yourself."},
+		{As: playground.Gil, Channel: playground.ChannelOps, Note: "Click as a guest: it counts for nothing."},
+	}
 	notes := map[string]string{playground.Home: "where people are looked up", playground.Prod: "where changes need approval"}
-	for _, t := range p.Tenants {
+	for _, t := range slices.Backward(p.Tenants) { // what is changed comes first
 		cfg.Tenants = append(cfg.Tenants, page.Tenant{Label: t.Label, Note: notes[t.Label], Server: t.Server})
 	}
 	return page.New(cfg)

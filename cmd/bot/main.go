@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -27,6 +29,8 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -71,7 +75,10 @@ func subcommands() []subcommand {
 }
 
 func notBuilt(name string) func(context.Context, call) error {
-	return func(context.Context, call) error {
+	return func(_ context.Context, c call) error {
+		if err := c.flags(name, "This is not built yet in this version.").Parse(c.args); errors.Is(err, flag.ErrHelp) {
+			return err
+		}
 		return wrong(fmt.Errorf("bot %s is not built yet in this version", name))
 	}
 }
@@ -104,35 +111,27 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 			return exitNo
 		}
 	}
+	if last := args[len(args)-1]; isGroup(args[0]) && (last == "-h" || last == "-help" || last == "--help") {
+		usage(out)
+		return exitDone
+	}
 	_, _ = fmt.Fprintf(errs, "bot: there is no subcommand %q\n\n", args[0])
 	usage(errs)
 	return exitUsage
 }
 
-// takes says whether the arguments name this subcommand, and gives the rest.
-func (s subcommand) takes(args []string) ([]string, bool) {
-	n := 0
-	for word := range splitWords(s.name) {
-		if n >= len(args) || args[n] != word {
-			return nil, false
-		}
-		n++
-	}
-	return args[n:], true
+// isGroup says whether a word begins the names of subcommands.
+func isGroup(word string) bool {
+	return slices.ContainsFunc(subcommands(), func(s subcommand) bool { return strings.HasPrefix(s.name, word+" ") })
 }
 
-func splitWords(s string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		start := 0
-		for i := 0; i <= len(s); i++ {
-			if i == len(s) || s[i] == ' ' {
-				if !yield(s[start:i]) {
-					return
-				}
-				start = i + 1
-			}
-		}
+// takes says whether the arguments name this subcommand, and gives the rest.
+func (s subcommand) takes(args []string) ([]string, bool) {
+	words := strings.Fields(s.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
 	}
+	return args[len(words):], true
 }
 
 func usage(w io.Writer) {

@@ -17,6 +17,9 @@ type Voter struct {
 	UserGroups []string
 	// Target says that the plan is about this person, or that they gain by it.
 	Target bool
+	// Unsure says that this cannot be ruled out, because too little is known
+	// about the person. It counts like Target.
+	Unsure bool
 }
 
 // RefusalCode is why a decision was turned away.
@@ -51,6 +54,9 @@ func refuse(code RefusalCode, format string, args ...any) *Refusal {
 func (r *Request) Counts(v Voter) ([]string, *Refusal) {
 	if v.Identity == r.Caller {
 		return nil, refuse(RefusedOwn, "You asked for %s yourself, so your vote does not count. Nothing was changed.", r.ID)
+	}
+	if v.Unsure {
+		return nil, refuse(RefusedTarget, "Slack does not show your e-mail address, so it cannot be ruled out that %s is about you, and your vote does not count. Nothing was changed.", r.ID)
 	}
 	if v.Target || r.about(v.User) {
 		return nil, refuse(RefusedTarget, "%s is about you, so your vote does not count. Nothing was changed.", r.ID)
@@ -218,12 +224,20 @@ func (r *Request) settle(kind DecisionKind, v Voter, version int, now time.Time)
 		if s.State != StepDoubt {
 			continue
 		}
+		item := Item{State: ItemFailed, Why: "a person looked and said that it did not happen"}
 		if kind == Happened {
 			s.State, s.Error = StepDone, ""
 			s.Note = "A person looked and said that it happened; the bot could not read it back."
+			item = Item{State: ItemDone, Why: "a person looked and said that it happened"}
 		} else {
 			s.State = StepFailed
 			s.Error = "A person looked and said that it did not happen."
+		}
+		// What was read stands; what could not be read is as the person says.
+		for n, it := range s.Items {
+			if it.State == ItemDoubt || (kind == Happened && it.State == ItemFailed) {
+				s.Items[n].State, s.Items[n].Why = item.State, item.Why
+			}
 		}
 		e.Records = append(e.Records, r.Entry(audit.EventStep, v.Identity, string(s.State), r.Plan.Steps[i].Line))
 	}

@@ -3,6 +3,7 @@ package approval
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qlik-chatops/bot/internal/audit"
@@ -171,7 +172,9 @@ func (r *Request) Finish(now time.Time) (Effects, error) {
 	case t.Open > 0:
 		return Effects{}, fmt.Errorf("request %s has %d open steps and cannot finish", r.ID, t.Open)
 	case t.Failed == 0:
-		r.end(Succeeded, "Done and verified by reading back.", now)
+		r.end(Succeeded, r.success(), now)
+	case t.Done > 0 && r.tookWord():
+		r.end(PartlySucceeded, "Some of it was done, in part by what a person said and the bot could not read back; the rest was not done.", now)
 	case t.Done > 0:
 		r.end(PartlySucceeded, "Some of it was done and verified; the rest was not done.", now)
 	default:
@@ -181,6 +184,45 @@ func (r *Request) Finish(now time.Time) (Effects, error) {
 		Records: []audit.Entry{r.Entry(audit.EventEnded, Identity{}, string(r.State), r.Outcome)},
 		Tasks:   []Task{r.CardTask(now)},
 	}, nil
+}
+
+// success says in which way it came to be as it was wanted.
+func (r *Request) success() string {
+	if r.tookWord() {
+		return "Done. That one step happened was said by a person; the bot could not read it back."
+	}
+	for _, s := range r.Steps {
+		if s.State != StepSkipped {
+			return "Done and verified by reading back."
+		}
+	}
+	return "It was so already; nothing was sent."
+}
+
+// tookWord says whether a step counts as done because a person said so.
+func (r *Request) tookWord() bool {
+	return slices.ContainsFunc(r.Decisions, func(d Decision) bool {
+		return d.Kind == Happened && d.Version == r.Version
+	})
+}
+
+// Lapse ends a running request of which nothing was sent in the time that the
+// approvals gave it. Its steps stand still from then on.
+func (r *Request) Lapse(now time.Time) (Effects, error) {
+	if r.State != Running || r.Sent() {
+		return Effects{}, fmt.Errorf("request %s is %s and cannot lapse", r.ID, r.State)
+	}
+	r.GiveUpRest("Not tried: the time for it was over.")
+	r.end(Expired, "It was approved, but its first write could not be sent in time. Nothing was changed.", now)
+	return Effects{
+		Records: []audit.Entry{r.Entry(audit.EventEnded, Identity{}, string(Expired), r.Outcome)},
+		Tasks:   []Task{r.CardTask(now)},
+	}, nil
+}
+
+// Sent says whether any write of the request was ever sent.
+func (r *Request) Sent() bool {
+	return slices.ContainsFunc(r.Steps, func(s StepRecord) bool { return s.Sends > 0 })
 }
 
 // Tally counts steps, and where a step goes over many objects, its items.
@@ -226,6 +268,9 @@ func (t *Tally) add(s StepRecord) {
 		case ItemDone, ItemThere:
 			t.Done++
 		case ItemFailed:
+			t.Failed++
+		case ItemPartly:
+			t.Done++
 			t.Failed++
 		default: // ItemDoubt, or a state that is not known
 			t.Doubt++

@@ -95,7 +95,7 @@ type Card struct {
 	Channel string `json:"channel"`
 	// TS is Slack's message timestamp, empty until it was posted.
 	TS string `json:"ts"`
-	// Shown is the revision that the message shows.
+	// Shown is the revision that the message showed when it was posted.
 	Shown int64 `json:"shown"`
 }
 
@@ -189,6 +189,8 @@ const (
 	ItemDone   ItemState = "done"
 	ItemThere  ItemState = "there" // was so already; nothing was sent for it
 	ItemFailed ItemState = "failed"
+	// ItemPartly: something was changed for it, but not all that it should.
+	ItemPartly ItemState = "partly"
 	ItemDoubt  ItemState = "doubt"
 )
 

@@ -99,7 +99,7 @@ func (r *Request) EndStep(i int, to StepState, say string, result json.RawMessag
 		Tasks:   []Task{r.CardTask(now)},
 	}
 	for _, it := range s.Items {
-		if it.State == ItemFailed || it.State == ItemDoubt {
+		if it.State == ItemFailed || it.State == ItemPartly || it.State == ItemDoubt {
 			e.Records = append(e.Records, r.Entry(audit.EventStep, Identity{}, string(it.State), it.Name+": "+it.Why))
 		}
 	}

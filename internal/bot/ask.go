@@ -12,6 +12,7 @@ import (
 	"github.com/qlik-chatops/bot/internal/audit"
 	"github.com/qlik-chatops/bot/internal/authz"
 	"github.com/qlik-chatops/bot/internal/commands"
+	"github.com/qlik-chatops/bot/internal/execution"
 	"github.com/qlik-chatops/bot/internal/slackapp"
 )
 
@@ -60,11 +61,14 @@ func (b *Bot) ask(ctx context.Context, c approval.Claim) error {
 			return ctx.Err()
 		}
 		if time.Since(a.At) < patience {
+			if after := slackapp.After(err); after > 0 {
+				return execution.Later(time.Now().Add(after), "Slack asked to wait")
+			}
 			return err // tried again
 		}
 		b.log.Error("a command was given up", "request", a.ID, "error", err)
 		no = &refused{why: "could not be judged", kind: "refused", say: commands.Reply{
-			Title: "Slack could not be asked who you are and what you may do, so nothing was done.",
+			Title: "It could not be found out who you are and what you may do, so nothing was done.",
 			Lines: []string{"Nothing was changed. Please try again in a minute."},
 		}}
 	}
@@ -211,7 +215,10 @@ func (b *Bot) plan(ctx context.Context, change commands.Change, who approval.Ide
 		return plan, &refused{say: commands.Reply{Title: no.Say, Lines: lines}, why: no.Say, kind: "refused", temporary: no.Temporary}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return plan, refusal("planning took too long", "Reading the tenant took too long, so no plan was made. Nothing was changed.", "Please try again later.")
+		return plan, &refused{why: "planning took too long", kind: "refused", temporary: true, say: commands.Reply{
+			Title: "Reading the tenant took too long, so no plan was made. Nothing was changed.",
+			Lines: []string{"Please try again later."},
+		}}
 	}
 	return plan, err
 }
@@ -252,6 +259,9 @@ func (b *Bot) place(ctx context.Context, r approval.Request) (string, error) {
 		}
 	}
 	if !p.Post || p.Shared {
+		if p.ID != r.Channel {
+			p.Why = "The bot cannot put this before the approvers: it cannot post in the channel for approvals, or that channel is shared with another organisation. Ask the bot's operators to put that right."
+		}
 		return "", refusal("the card cannot stand in "+p.ID, p.Why, "Nothing was changed.")
 	}
 	return p.ID, nil
@@ -281,7 +291,8 @@ func (b *Bot) soothe(ctx context.Context, a asked) func() {
 		select {
 		case <-ctx.Done():
 		case <-time.After(sootheAfter):
-			b.say(ctx, a.To, commands.Reply{Title: "Still reading from " + a.Tenant + ". The answer follows here; nothing has been changed."})
+			// Not owed: said late, it would not be true any more.
+			_ = b.slack.Reply(ctx, a.To, commands.Reply{Title: "Still reading from " + a.Tenant + ". The answer follows here; nothing has been changed."})
 		}
 	}()
 	return func() { cancel(); <-done }

@@ -59,10 +59,12 @@ type Bot struct {
 	// stored, so that two identical ones typed at once are joined.
 	opening sync.Mutex
 
-	// mu guards shown (when a card was last edited) and viewers (who has
-	// looked at App Home, and when).
+	// mu guards shown (when a card was last edited), unclear (until when an
+	// edit of it on which Slack gave no answer may still be carried out) and
+	// viewers (who has looked at App Home, and when).
 	mu      sync.Mutex
 	shown   map[string]time.Time
+	unclear map[string]time.Time
 	viewers map[string]viewer
 
 	connected chan struct{} // closed once Slack told who the bot is
@@ -72,7 +74,7 @@ type Bot struct {
 func New(cfg Config) (*Bot, error) {
 	b := &Bot{
 		cfg: cfg, log: cfg.Logger, slack: cfg.Slack, store: cfg.Store, policy: cfg.Policy, cat: cfg.Catalogue,
-		tenants: map[string]Tenant{}, shown: map[string]time.Time{}, viewers: map[string]viewer{},
+		tenants: map[string]Tenant{}, shown: map[string]time.Time{}, unclear: map[string]time.Time{}, viewers: map[string]viewer{},
 		connected: make(chan struct{}),
 	}
 	for _, t := range cfg.Tenants {

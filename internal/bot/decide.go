@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qlik-chatops/bot/internal/approval"
 	"github.com/qlik-chatops/bot/internal/audit"
 	"github.com/qlik-chatops/bot/internal/commands"
+	"github.com/qlik-chatops/bot/internal/execution"
 	"github.com/qlik-chatops/bot/internal/slackapp"
 )
 
@@ -37,12 +39,15 @@ func (b *Bot) decide(ctx context.Context, c approval.Claim) error {
 	case errors.As(err, &no):
 	case ctx.Err() != nil || errors.Is(err, approval.ErrLost):
 		return err
-	case c.Attempt < 7: // about two minutes
+	case c.Attempt < 7: // about a minute, and as long as Slack asks to wait
+		if after := slackapp.After(err); after > 0 {
+			return execution.Later(time.Now().Add(after), "Slack asked to wait")
+		}
 		return err
 	default:
 		b.log.Error("a click was given up", "request", click.Request, "error", err)
 		no = &refused{why: "could not be judged", say: commands.Reply{
-			Title: "Slack could not be asked who you are, so your click was not counted.",
+			Title: "It could not be found out whether your click counts, so it was not counted.",
 			Lines: []string{"Please look at the card and click again in a minute."},
 		}}
 	}
@@ -103,7 +108,10 @@ func (b *Bot) count(ctx context.Context, c approval.Claim, click slackapp.Click)
 func (b *Bot) stands(ctx context.Context, r approval.Request, click slackapp.Click, kind approval.DecisionKind) error {
 	if !click.Ephemeral {
 		live := slices.ContainsFunc(r.Cards, func(at approval.Card) bool {
-			return at.Channel == click.Channel && (at.TS == click.MessageTS || at.TS == "")
+			// Before Slack has told the message's ID, and for a direct message
+			// its channel, the request's ID is all there is to go by.
+			return at.TS == "" && (at.Channel == click.Channel || strings.HasPrefix(click.Channel, "D")) ||
+				at.Channel == click.Channel && at.TS == click.MessageTS
 		})
 		if !live {
 			return refusal("an old copy of the card", "That is not the current card of "+r.ID+". Your click changed nothing.",
@@ -117,21 +125,26 @@ func (b *Bot) stands(ctx context.Context, r approval.Request, click slackapp.Cli
 	if err != nil {
 		return err
 	}
-	if p.Shared {
-		return refusal("the channel is shared", p.Why, "Your click changed nothing.")
+	if p.Shared || !p.Known {
+		return refusal("the channel is shared or unknown", p.Why, "Your click changed nothing.")
 	}
 	return nil
 }
 
 // voter finds out what is known about somebody who decides on a request.
 func (b *Bot) voter(ctx context.Context, r approval.Request, m slackapp.Member) (approval.Voter, error) {
-	v := approval.Voter{Identity: m.Identity, Target: isTarget(r.Plan.Targets, m)}
+	v := approval.Voter{Identity: m.Identity, Target: isTarget(r.Plan.Targets, m), Unsure: mayBeTarget(r.Plan.Targets, m)}
 	var groups []string
 	for _, d := range r.Demands {
 		groups = append(groups, d.UserGroups...)
 	}
 	slices.Sort(groups)
-	in, err := b.slack.GroupsOf(ctx, m.User, slices.Compact(groups))
-	v.UserGroups = in
+	in, err := b.memberships(ctx, m.User, slices.Compact(groups))
+	for g, is := range in {
+		if is {
+			v.UserGroups = append(v.UserGroups, g)
+		}
+	}
+	slices.Sort(v.UserGroups)
 	return v, err
 }

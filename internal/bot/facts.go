@@ -22,14 +22,35 @@ func (b *Bot) person(ctx context.Context, who approval.Identity) (authz.Person, 
 	}
 	p := authz.Person{Team: m.Team, User: m.User, UserGroups: map[string]bool{}}
 	groups := b.policy.UserGroups()
-	in, err := b.slack.GroupsOf(ctx, m.User, groups)
+	in, err := b.memberships(ctx, m.User, groups)
 	if err != nil {
 		return authz.Person{}, m, err
 	}
 	for _, g := range groups {
-		p.UserGroups[g] = slices.Contains(in, g)
+		if is, known := in[g]; known {
+			p.UserGroups[g] = is
+		}
 	}
 	return p, m, nil
+}
+
+// memberships tells for each of the user groups whether somebody is in it. A
+// group that Slack does not know (any more) is left out, which the policy
+// takes as unknown: it must not stop everybody.
+func (b *Bot) memberships(ctx context.Context, user string, groups []string) (map[string]bool, error) {
+	in := map[string]bool{}
+	for _, g := range groups {
+		ids, err := b.slack.GroupMembers(ctx, g)
+		if errors.Is(err, slackapp.ErrNotFound) {
+			b.log.Error("the policy names a user group that Slack does not know", "group", g, "error", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		in[g] = slices.Contains(ids, user)
+	}
+	return in, nil
 }
 
 // demands turns what the policy demands into what the request keeps, with the
@@ -43,7 +64,7 @@ func (b *Bot) demands(ctx context.Context, asked []authz.Demand) ([]approval.Dem
 		}
 		for _, g := range a.From.UserGroups {
 			ids, err := b.slack.GroupMembers(ctx, g)
-			if err != nil {
+			if err != nil && !errors.Is(err, slackapp.ErrNotFound) {
 				return nil, err
 			}
 			for _, id := range ids {
@@ -75,6 +96,14 @@ func unreachable(ds []approval.Demand, caller approval.Identity, targets []appro
 		}
 	}
 	return ""
+}
+
+// mayBeTarget says whether it cannot be ruled out that a plan is about a member
+// whose e-mail address Slack does not show.
+func mayBeTarget(targets []approval.Target, m slackapp.Member) bool {
+	return m.Email == "" && slices.ContainsFunc(targets, func(t approval.Target) bool {
+		return t.Slack == "" && t.Email != ""
+	})
 }
 
 // isTarget says whether a plan is about that member.

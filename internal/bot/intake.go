@@ -50,7 +50,7 @@ func (b *Bot) Command(ctx context.Context, c slackapp.Command) (slackapp.Answer,
 	}
 	if err != nil {
 		say := sayError(err)
-		return slackapp.Answer{Say: &say}, nil
+		return slackapp.Answer{Say: &say, To: to}, nil
 	}
 	if read, ok := inv.Read(); ok {
 		return slackapp.Answer{Then: func(ctx context.Context) { b.answer(ctx, inv, read, to) }}, nil
@@ -106,6 +106,9 @@ func (b *Bot) Submit(ctx context.Context, s slackapp.Submission) (slackapp.Answe
 	if len(wrong) > 0 {
 		fields := map[string]string{}
 		for field, err := range wrong {
+			if field == "" {
+				field = b.firstField(s.Command) // Slack shows errors beside fields only
+			}
 			fields[field] = err.Error()
 		}
 		return slackapp.Answer{Fields: fields}, nil
@@ -115,6 +118,15 @@ func (b *Bot) Submit(ctx context.Context, s slackapp.Submission) (slackapp.Answe
 		return slackapp.Answer{Then: func(ctx context.Context) { b.answer(ctx, inv, read, to) }}, nil
 	}
 	return slackapp.Answer{}, b.take(ctx, s.Envelope, inv, to)
+}
+
+// firstField is the name of the first field of a command's form.
+func (b *Bot) firstField(command string) string {
+	spec, _ := b.cat.Lookup(command)
+	if len(spec.Fields) == 0 {
+		return ""
+	}
+	return spec.Fields[0].Name
 }
 
 // Click takes a pressed button. Details only shows; everything else is stored.
@@ -159,7 +171,11 @@ func sayError(err error) commands.Reply {
 		r.Lines = append(r.Lines, "Nothing was changed.")
 		return r
 	}
-	return commands.Reply{Title: err.Error(), Lines: []string{"Nothing was changed."}}
+	r := commands.Reply{Title: err.Error()}
+	if !strings.Contains(r.Title, "Nothing was changed.") {
+		r.Lines = []string{"Nothing was changed."}
+	}
+	return r
 }
 
 func (b *Bot) cfgCommand(line string) string { return b.slack.SlashCommand() + " " + line }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/qlik-chatops/bot/internal/approval"
 	"github.com/qlik-chatops/bot/internal/authz"
@@ -38,7 +39,7 @@ func (b *Bot) Again(ctx context.Context, r approval.Request) (execution.Judgemen
 	j.Plan, err = b.plan(ctx, change, r.Caller)
 	var no *refused
 	if errors.As(err, &no) && !no.temporary {
-		j.Refused = "It was not run: " + no.say.Title
+		j.Refused = "It was not run: " + strings.TrimSuffix(no.say.Title, " Nothing was changed.")
 		return j, nil
 	}
 	if err != nil {
@@ -57,27 +58,44 @@ func (b *Bot) Again(ctx context.Context, r approval.Request) (execution.Judgemen
 	if j.Demands, err = b.demands(ctx, v.Demands); err != nil {
 		return j, err
 	}
-	b.keepMembers(j.Demands, r.Demands)
-	j.Counts, err = b.countAgain(ctx, r, j)
+	counted := keepMembers(j.Demands, r.Demands)
+	if why := unreachable(j.Demands, r.Caller, j.Plan.Targets); why != "" {
+		j.Refused = "It was not run, because the policy asks for more approvals now than anybody could give."
+		return j, nil
+	}
+	if len(j.Demands) > 0 && slices.ContainsFunc(r.Cards, func(at approval.Card) bool { return strings.HasPrefix(at.Channel, "D") }) {
+		j.Refused = "It was not run, because the policy asks for approvals now, and nobody else sees a direct message. Ask again in a channel."
+		return j, nil
+	}
+	j.Counts, err = b.countAgain(ctx, r, j.Plan, counted)
 	return j, err
 }
 
 // keepMembers has a demand of today know its user groups as they were when
-// the request was made: whoever joined later still does not count.
-func (b *Bot) keepMembers(today, then []approval.Demand) {
+// the request was made: whoever joined later still does not count. It returns
+// the demands by which earlier votes are counted. Where nobody noted then who
+// was in a group, nobody counts for being in it now, so that the request asks
+// again.
+func keepMembers(today, then []approval.Demand) []approval.Demand {
+	counted := slices.Clone(today)
 	for i := range today {
-		for _, d := range then {
-			if d.Rule == today[i].Rule && slices.Equal(d.UserGroups, today[i].UserGroups) {
-				today[i].Members = d.Members
-			}
+		known := slices.IndexFunc(then, func(d approval.Demand) bool {
+			return d.Rule == today[i].Rule && slices.Equal(d.UserGroups, today[i].UserGroups)
+		})
+		if known >= 0 {
+			today[i].Members = then[known].Members
+			counted[i].Members = then[known].Members
+		} else {
+			counted[i].Members = nil
 		}
 	}
+	return counted
 }
 
 // countAgain finds out for each person who approved where they would count now.
-func (b *Bot) countAgain(ctx context.Context, r approval.Request, j execution.Judgement) (map[approval.Identity][]string, error) {
+func (b *Bot) countAgain(ctx context.Context, r approval.Request, plan approval.Plan, demands []approval.Demand) (map[approval.Identity][]string, error) {
 	votes := r.Votes()
-	r.Demands, r.Plan = j.Demands, j.Plan
+	r.Demands, r.Plan = demands, plan
 	counts := map[approval.Identity][]string{}
 	for _, vote := range votes {
 		m, err := b.slack.Member(ctx, vote.By)

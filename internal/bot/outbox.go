@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/qlik-chatops/bot/internal/approval"
@@ -47,21 +49,65 @@ func (b *Bot) reply(ctx context.Context, c approval.Claim) error {
 			return ctx.Err()
 		}
 		if errors.Is(err, slackapp.ErrUnavailable) && time.Since(o.At) < owedFor {
-			if after := slackapp.After(err); after > 0 {
-				return execution.Later(time.Now().Add(after), "Slack asked to wait")
-			}
-			return err
+			b.log.Warn("an answer could not be given yet", "actor", o.To.Who.User, "error", err)
+			return execution.Later(time.Now().Add(nextTry(c.Attempt, err)), "the answer could not be given yet")
 		}
 		b.log.Warn("an answer could not be given and is dropped", "actor", o.To.Who.User, "error", err)
 	}
 	return b.store.Append(ctx, approval.Effects{Finish: &c})
 }
 
-// say answers at once, without a row: for reads, which the person can repeat.
-func (b *Bot) say(ctx context.Context, to slackapp.ReplyTo, reply commands.Reply) {
-	if err := b.slack.Reply(ctx, to, reply); err != nil {
-		b.log.Warn("an answer could not be given", "actor", to.Who.User, "error", err)
+// nextTry is how long to wait with what Slack did not take. It grows fast,
+// because Slack may have taken it without telling, and each try is then one
+// more copy.
+func nextTry(attempt int, err error) time.Duration {
+	if after := slackapp.After(err); after > 0 {
+		return after
 	}
+	d := 2 * time.Second
+	for range min(attempt, 8) - 1 {
+		d *= 3
+	}
+	return min(d, 5*time.Minute)
+}
+
+// say answers at once, without a row: for reads. Only where Slack does not
+// take the answer now it becomes an owed one.
+func (b *Bot) say(ctx context.Context, to slackapp.ReplyTo, reply commands.Reply) {
+	err := b.slack.Reply(ctx, to, reply)
+	if err == nil {
+		return
+	}
+	b.log.Warn("an answer could not be given at once", "actor", to.Who.User, "error", err)
+	if !errors.Is(err, slackapp.ErrUnavailable) || ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	task := replyTask(newID(), owed{To: to, Title: reply.Title, Lines: b.flat(reply), At: now})
+	task.RunAt = now.Add(nextTry(1, err))
+	if err := b.store.Append(ctx, approval.Effects{Tasks: []approval.Task{task}}); err != nil {
+		b.log.Error("an answer is lost", "actor", to.Who.User, "error", err)
+	}
+}
+
+// flat is what a reply says below its title, line by line.
+func (b *Bot) flat(reply commands.Reply) []string {
+	ls := slices.Clone(reply.Lines)
+	if reply.Request != nil {
+		ls = append(ls, "It is "+string(reply.Request.State)+". See it with "+b.cfgCommand("request show "+reply.Request.ID))
+	}
+	for _, s := range reply.Sections {
+		if s.Title != "" {
+			ls = append(ls, s.Title)
+		}
+		ls = append(ls, s.Lines...)
+		if s.Table != nil {
+			for _, row := range s.Table.Rows {
+				ls = append(ls, strings.Join(row, " · "))
+			}
+		}
+	}
+	return ls
 }
 
 // cardEvery is the least time between two edits of the card of a request that
@@ -83,14 +129,40 @@ func (b *Bot) card(ctx context.Context, c approval.Claim) error {
 	}
 	for i := range r.Cards {
 		if err := b.show(ctx, c, r, i); err != nil {
-			if after := slackapp.After(err); after > 0 {
-				return execution.Later(time.Now().Add(after), "Slack asked to wait")
+			if slackapp.Unclear(err) {
+				b.mayLandLate(r)
+			}
+			if errors.Is(err, slackapp.ErrUnavailable) {
+				b.log.Warn("a card could not be shown yet", "request", r.ID, "error", err)
+				return execution.Later(time.Now().Add(nextTry(c.Attempt, err)), "the card could not be shown yet")
+			}
+			if r.State.Ended() && (errors.Is(err, slackapp.ErrCannotPost) || errors.Is(err, slackapp.ErrRejected)) {
+				b.log.Error("the card of an ended request cannot be shown and is left as it is", "request", r.ID, "error", err)
+				continue
 			}
 			return err
 		}
 	}
-	b.edited(r)
+	if at, again := b.edited(r); again {
+		if err := b.store.Append(ctx, approval.Effects{Hold: &c, Tasks: b.homeTasks()}); err != nil {
+			return err
+		}
+		return execution.Later(at, "an older edit may land late")
+	}
 	return b.store.Append(ctx, approval.Effects{Finish: &c, Tasks: b.homeTasks()})
+}
+
+// landsWithin is how late Slack may carry out an edit on which it gave no
+// answer.
+const landsWithin = time.Minute
+
+// mayLandLate remembers that an edit of the request's card may still be
+// carried out, over whatever is shown by then: so the card is shown once more
+// when that is past.
+func (b *Bot) mayLandLate(r approval.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unclear[r.ID] = time.Now().Add(landsWithin)
 }
 
 // show brings one card up to date. A message that is gone is posted anew.
@@ -103,9 +175,13 @@ func (b *Bot) show(ctx context.Context, c approval.Claim, r approval.Request, i 
 		}
 		b.log.Warn("a card is gone and is posted anew", "request", r.ID, "error", err)
 	}
+	// A message that is posted and not noted becomes a copy that nobody edits,
+	// so a stop of the bot does not cut this in two.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
 	posted, err := b.slack.PostCard(ctx, at.Channel, r)
 	if err != nil {
-		if errors.Is(err, slackapp.ErrCannotPost) && c.Attempt == 1 {
+		if errors.Is(err, slackapp.ErrCannotPost) || errors.Is(err, slackapp.ErrRejected) {
 			b.cannotPost(ctx, r)
 		}
 		return err
@@ -125,7 +201,9 @@ func (b *Bot) cannotPost(ctx context.Context, r approval.Request) {
 		Title: r.ID + " was stored, but its card cannot be posted, so nobody can decide on it yet.",
 		Lines: []string{"Nothing has been changed. Make sure that the bot is in the channel; the card is tried again until the request expires."},
 	}
-	if err := b.store.Append(ctx, approval.Effects{Tasks: []approval.Task{replyTask("lost-"+r.ID, o)}}); err != nil {
+	task := replyTask("lost-"+r.ID, o)
+	task.Once = true
+	if err := b.store.Append(ctx, approval.Effects{Tasks: []approval.Task{task}}); err != nil {
 		b.log.Error("cannot tell that a card cannot be posted", "request", r.ID, "error", err)
 	}
 }
@@ -143,12 +221,20 @@ func (b *Bot) nextEdit(r approval.Request) time.Time {
 	return last.Add(cardEvery)
 }
 
-func (b *Bot) edited(r approval.Request) {
+// edited notes that the card shows the request, and says when it has to be
+// shown once more, if it has.
+func (b *Bot) edited(r approval.Request) (at time.Time, again bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	at, again = b.unclear[r.ID]
+	if again && !time.Now().Before(at) {
+		delete(b.unclear, r.ID)
+		again = false
+	}
 	if r.State.Ended() {
 		delete(b.shown, r.ID)
-		return
+	} else {
+		b.shown[r.ID] = time.Now()
 	}
-	b.shown[r.ID] = time.Now()
+	return at, again
 }

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/qlik-chatops/bot/internal/approval"
@@ -21,8 +22,12 @@ func (b *Bot) answer(ctx context.Context, inv commands.Invocation, read commands
 	reply, err := b.readAs(ctx, inv, read, to)
 	var no *refused
 	var plain *commands.RefusedError
+	var usage *commands.UsageError
+	var later *commands.NotBuiltError
 	switch {
 	case err == nil:
+	case errors.As(err, &usage), errors.As(err, &later):
+		reply = sayError(err)
 	case errors.As(err, &no):
 		reply = no.say
 	case errors.As(err, &plain):
@@ -68,7 +73,7 @@ func (b *Bot) readAs(ctx context.Context, inv commands.Invocation, read commands
 	w.Allowed = func(command string) bool { return b.mayAsk(who, to.Channel, command) }
 	w.MaySee = func(r approval.Request) bool { return b.maySee(who, r) }
 	for _, t := range b.cfg.Tenants {
-		if b.mayRead(who, t.Label) {
+		if b.mayRead(who, t.Label, commands.ClassRead, commands.ClassPeople) {
 			w.Listed = append(w.Listed, commands.TenantInfo{
 				Label: t.Label, Host: t.Host, Default: t.Label == b.cfg.DefaultTenant, Source: t.Label == b.cfg.SourceTenant,
 			})
@@ -103,10 +108,11 @@ func (b *Bot) mayAsk(who authz.Person, channel, command string) bool {
 	return false
 }
 
-// mayRead says whether somebody may read anything of a tenant.
-func (b *Bot) mayRead(who authz.Person, tenant string) bool {
+// mayRead says whether somebody may read anything of a tenant by a command of
+// one of the classes. Requests name people, so seeing them takes ClassPeople.
+func (b *Bot) mayRead(who authz.Person, tenant string, classes ...commands.Class) bool {
 	for _, s := range b.cat.Specs() {
-		if s.Ungoverned || s.Class == commands.ClassChange {
+		if s.Ungoverned || !slices.Contains(classes, s.Class) {
 			continue
 		}
 		if b.policy.Ask(authz.Facts{Caller: who, Command: s.Name, Tenant: tenant}).MayAsk() {
@@ -122,7 +128,7 @@ func (b *Bot) maySee(who authz.Person, r approval.Request) bool {
 	if r.Caller.User == who.User && r.Caller.Team == who.Team {
 		return true
 	}
-	return b.mayDecide(who, r) || b.mayRead(who, r.Tenant)
+	return b.mayDecide(who, r) || b.mayRead(who, r.Tenant, commands.ClassPeople)
 }
 
 // mayDecide says whether somebody's approval could count by the request's own

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/qlik-chatops/bot/internal/approval"
-	"github.com/qlik-chatops/bot/internal/audit"
 )
 
 // Judge looks at an approved request with today's eyes, before its first step.
@@ -204,6 +204,9 @@ func (x *Runner) steps(ctx context.Context, c approval.Claim, r approval.Request
 			if r, err = x.advance(ctx, c, r, i); err != nil {
 				return err
 			}
+			if r.State.Ended() {
+				return x.drop(ctx, c)
+			}
 		}
 		if r.Steps[i].State == approval.StepDoubt {
 			break
@@ -302,6 +305,14 @@ func (x *Runner) advance(ctx context.Context, c approval.Claim, r approval.Reque
 // send looks at the object and, when it is as planned, sends the write.
 func (x *Runner) send(ctx context.Context, c approval.Claim, r approval.Request, i int, kind Kind) (approval.Request, error) {
 	times := x.Times.orDefaults()
+	if !r.Sent() && time.Now().After(r.ExecuteBy) {
+		return x.change(ctx, c, r, func(r *approval.Request, now time.Time) (approval.Effects, error) {
+			return r.Lapse(now)
+		})
+	}
+	if started := r.Steps[i].StartedAt; !started.IsZero() && time.Since(started) > times.GiveUp {
+		return x.giveUp(ctx, c, r, i, "")
+	}
 	if r.Steps[i].StartedAt.IsZero() {
 		var err error
 		if r, err = x.change(ctx, c, r, func(r *approval.Request, now time.Time) (approval.Effects, error) {
@@ -315,12 +326,21 @@ func (x *Runner) send(ctx context.Context, c approval.Claim, r approval.Request,
 	if err != nil {
 		return x.unreachable(ctx, c, r, i, times, err)
 	}
+	// A write that was sent before, and seemed to have had no effect, may have
+	// taken effect late: what is found now may be its doing.
+	again := r.Steps[i].Sends > 0
 	switch sight.Standing {
 	case Present:
+		if again {
+			return x.endStep(ctx, c, r, i, approval.StepDone, "No clear answer had come; reading it back shows that it is so now.", sight)
+		}
 		return x.endStep(ctx, c, r, i, approval.StepSkipped, "It was so already; nothing was sent.", sight)
 	case Needless:
 		return x.endStep(ctx, c, r, i, approval.StepSkipped, sight.Why, sight)
 	case Changed:
+		if again {
+			return x.endStep(ctx, c, r, i, approval.StepDoubt, "It was sent before without a clear answer, and reading shows something else now: "+sight.Why, sight)
+		}
 		return x.endStep(ctx, c, r, i, approval.StepFailed, orElse(sight.Why, "Somebody changed it in the meantime; nothing was sent."), sight)
 	case Ready:
 	default:
@@ -478,7 +498,7 @@ func (x *Runner) giveUpOrLater(ctx context.Context, c approval.Claim, r approval
 		return r, nil
 	}
 	if time.Since(r.Steps[i].StartedAt) > x.Times.orDefaults().GiveUp {
-		return x.endStep(ctx, c, r, i, approval.StepFailed, "Given up after trying for long; it had no effect. "+say, Sight{})
+		return x.giveUp(ctx, c, r, i, say)
 	}
 	if d == 0 {
 		return r, nil
@@ -493,6 +513,15 @@ func (x *Runner) giveUpOrLater(ctx context.Context, c approval.Claim, r approval
 		}
 	}
 	return r, Later(time.Now().Add(d), "to be tried again")
+}
+
+// giveUp closes a step that was tried for long enough.
+func (x *Runner) giveUp(ctx context.Context, c approval.Claim, r approval.Request, i int, say string) (approval.Request, error) {
+	why := "Given up after trying for long. Nothing of it was sent. "
+	if r.Steps[i].Sends > 0 {
+		why = "Given up after trying for long. What reading did not show as done was not done. "
+	}
+	return x.endStep(ctx, c, r, i, approval.StepFailed, strings.TrimSpace(why+say), Sight{})
 }
 
 func (x *Runner) look(ctx context.Context, kind Kind, r approval.Request, i int) (Sight, error) {
@@ -538,7 +567,7 @@ func ExpiryHandler(store approval.Store) Handler {
 			return e, nil
 		})
 		if errors.Is(err, approval.ErrNoRequest) {
-			return store.Append(ctx, approval.Effects{Finish: &c, Records: []audit.Entry{}})
+			return store.Append(ctx, approval.Effects{Finish: &c})
 		}
 		if err != nil {
 			return err

@@ -147,7 +147,9 @@ func (w *Workers) handle(ctx context.Context, line Line, c approval.Claim) {
 	var later *LaterError
 	switch {
 	case errors.As(err, &later):
-		at, why = later.At, later.Why
+		// A queue keeps whole milliseconds; a task must not come before its
+		// time, or it would come again and again until then.
+		at, why = later.At.Add(time.Millisecond-time.Nanosecond).Truncate(time.Millisecond), later.Why
 	case ctx.Err() != nil:
 		// Going down: the next start takes it up at once.
 		at, why = time.Now(), "the bot was stopped"

@@ -1,7 +1,6 @@
 package playground_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -113,5 +112,3 @@ func TestAnAdministratorIsAddedOnceSomebodyElseApproves(t *testing.T) {
 		}
 	})
 }
-
-var _ = context.Background

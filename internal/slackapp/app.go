@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,10 +39,11 @@ type App struct {
 	cfg      Config
 	api      *slack.Client
 	log      *slog.Logger
+	http     *http.Client // for the Web API and response_url
 	loopback bool
 
 	// Set once by Connect, before Run, and only read afterwards.
-	team, enterprise, botUser string
+	team, enterprise string
 
 	people   *people
 	channels *channels
@@ -65,6 +65,7 @@ func New(cfg Config) (*App, error) {
 		// Tokens travel in headers and bodies: follow nobody anywhere.
 		return http.ErrUseLastResponse
 	}}
+	a.http = client
 	a.api = slack.New(cfg.BotToken,
 		slack.OptionAppLevelToken(cfg.AppToken),
 		slack.OptionAPIURL(cfg.APIURL),
@@ -85,7 +86,7 @@ func (a *App) Connect(ctx context.Context) error {
 	if who.TeamID == "" || who.UserID == "" {
 		return fmt.Errorf("auth.test: Slack's answer names no workspace or no bot user")
 	}
-	a.team, a.enterprise, a.botUser = who.TeamID, who.EnterpriseID, who.UserID
+	a.team, a.enterprise = who.TeamID, who.EnterpriseID
 	a.people.home, a.people.enterprise = who.TeamID, who.EnterpriseID
 	return nil
 }
@@ -93,13 +94,11 @@ func (a *App) Connect(ctx context.Context) error {
 // SlashCommand is what people type first, such as "/qlik".
 func (a *App) SlashCommand() string { return a.cfg.Command }
 
-// Team is the bot's own workspace, once connected.
-func (a *App) Team() string { return a.team }
-
 // Run takes envelopes for the desk until the context ends or a token is
 // refused for good.
 func (a *App) Run(ctx context.Context, desk Desk) error {
-	d := &dispatcher{app: a, desk: desk, log: a.log}
+	d := &dispatcher{app: a, desk: desk, log: a.log, then: make(chan struct{}, maxThen)}
+	defer d.wg.Wait()
 	loop, err := socket.New(socket.Config{
 		Open:        a.open,
 		Allow:       a.allowSocket,
@@ -134,13 +133,10 @@ func (a *App) open(ctx context.Context) (string, error) {
 
 // allowSocket accepts Slack's own hosts, and loopback when the Web API is there.
 func (a *App) allowSocket(u *url.URL) error {
-	if u.Scheme == "wss" && isSlackHost(u.Hostname()) {
-		return nil
-	}
 	if a.loopback && isLoopback(u.Hostname()) && (u.Scheme == "ws" || u.Scheme == "wss") {
 		return nil
 	}
-	return errors.New("the Socket Mode address is not on a host of Slack's")
+	return socket.AllowSlack(u)
 }
 
 // allowResponse accepts the response_url addresses that may be posted to.
@@ -153,20 +149,11 @@ func (a *App) allowResponse(raw string) error {
 		if u.Scheme == "https" && (u.Hostname() == "hooks.slack.com" || u.Hostname() == "hooks.slack-gov.com") {
 			return nil
 		}
-		if a.loopback && isLoopback(u.Hostname()) && u.Scheme == "http" {
+		if a.loopback && isLoopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https") {
 			return nil
 		}
 	}
 	return errors.New("the response_url is not on a host of Slack's")
-}
-
-func isSlackHost(host string) bool {
-	for _, suffix := range []string{".slack.com", ".slack-gov.com", ".slack-msgs.com"} {
-		if strings.HasSuffix(host, suffix) {
-			return true
-		}
-	}
-	return false
 }
 
 func isLoopback(host string) bool {

@@ -53,7 +53,7 @@ var benchMessage string
 
 // pauseBetween leaves the work behind an acknowledgement time to finish, so
 // that what is measured is the acknowledgement and not a queue.
-const pauseBetween = 5 * time.Millisecond
+const pauseBetween = 20 * time.Millisecond
 
 func acknowledged(b *testing.B, act func(i int) (slackemu.Outcome, error)) {
 	b.Helper()

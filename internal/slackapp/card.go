@@ -78,6 +78,12 @@ func (c *card) header() {
 		line += fmt.Sprintf(" · version %d of the plan", c.r.Version)
 	}
 	c.context("state", ours(line))
+	switch {
+	case c.r.Plan.GivesAdmin():
+		c.context("power", ours("*Gives administrator power.*"))
+	case c.r.Plan.TakesAdmin():
+		c.context("power", ours("*Takes administrator power away.*"))
+	}
 	if c.r.Notice != "" && c.r.State == approval.Waiting {
 		c.add(slack.NewSectionBlock(plain(c.r.Notice, maxSection), nil, nil, slack.SectionBlockOptionBlockID(c.id("notice"))))
 	}
@@ -192,7 +198,7 @@ func itemLines(items []approval.Item, full bool) []string {
 		}
 	}
 	if full {
-		show(approval.ItemFailed, approval.ItemDoubt, approval.ItemThere, approval.ItemDone)
+		show(approval.ItemFailed, approval.ItemPartly, approval.ItemDoubt, approval.ItemThere, approval.ItemDone)
 		return ls
 	}
 	if len(items) == 0 {
@@ -206,12 +212,12 @@ func itemLines(items []approval.Item, full bool) []string {
 	for _, p := range []struct {
 		st   approval.ItemState
 		word string
-	}{{approval.ItemThere, "already there"}, {approval.ItemFailed, "failed"}, {approval.ItemDoubt, "in doubt"}} {
+	}{{approval.ItemThere, "already there"}, {approval.ItemPartly, "done in part"}, {approval.ItemFailed, "failed"}, {approval.ItemDoubt, "in doubt"}} {
 		if count[p.st] > 0 {
 			sum += fmt.Sprintf(", %d %s", count[p.st], p.word)
 		}
 	}
-	show(approval.ItemFailed, approval.ItemDoubt, approval.ItemThere, approval.ItemDone)
+	show(approval.ItemFailed, approval.ItemPartly, approval.ItemDoubt, approval.ItemThere, approval.ItemDone)
 	if len(ls) > cardItems {
 		more := len(ls) - cardItems
 		ls = append(ls[:cardItems:cardItems], fmt.Sprintf("· … and %d more: see Details.", more))
@@ -222,7 +228,7 @@ func itemLines(items []approval.Item, full bool) []string {
 func itemLine(it approval.Item) string {
 	word := map[approval.ItemState]string{
 		approval.ItemDone: "done", approval.ItemThere: "already there",
-		approval.ItemFailed: "failed", approval.ItemDoubt: "in doubt",
+		approval.ItemFailed: "failed", approval.ItemPartly: "done in part", approval.ItemDoubt: "in doubt",
 	}[it.State]
 	if it.Why != "" {
 		return fmt.Sprintf("%s: %s (%s)", it.Name, word, it.Why)
@@ -268,7 +274,7 @@ func (c *card) askedBy() {
 	r := c.r
 	c.context("asked", ours(fmt.Sprintf("Asked by %s %s", person(r.Caller.User), date(r.CreatedAt))))
 	if r.Reason != "" {
-		c.context("reason", plain("Reason: "+r.Reason, 1000))
+		c.context("reason", plain("Reason: "+r.Reason, 1200))
 	}
 }
 

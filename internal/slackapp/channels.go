@@ -13,6 +13,8 @@ import (
 // Place is what is known about a channel.
 type Place struct {
 	ID string
+	// Known says whether Slack told about the channel at all.
+	Known bool
 	// Post says whether the bot can post there.
 	Post bool
 	// Shared says whether people of other organisations are, or are about to
@@ -42,7 +44,7 @@ func (a *App) Place(ctx context.Context, id string) (Place, error) {
 	if strings.HasPrefix(id, "D") {
 		// A direct message cannot be shared, and asking about one would need a
 		// scope that the bot does not have.
-		return Place{ID: id, Post: true}, nil
+		return Place{ID: id, Known: true, Post: true}, nil
 	}
 	c := a.channels
 	if p, ok := lookup(&c.mu, c.was, id); ok {
@@ -69,7 +71,7 @@ func (c *channels) fetch(ctx context.Context, id, command string) (Place, error)
 		}
 		return Place{}, e
 	}
-	p := Place{ID: id, Shared: ch.IsExtShared || ch.IsPendingExtShared || len(ch.PendingShared) > 0}
+	p := Place{ID: id, Known: true, Shared: ch.IsExtShared || ch.IsPendingExtShared || len(ch.PendingShared) > 0}
 	switch {
 	case ch.ID != id:
 		return Place{}, &APIError{Method: "conversations.info", Kind: ErrRejected, Detail: "the answer is about another channel"}

@@ -37,6 +37,11 @@ func detailLines(r approval.Request) []string {
 		ls = append(ls, r.Outcome)
 	}
 	ls = append(ls, "Plan "+r.Digest, "Policy "+r.Policy)
+	return wrapAll(ls)
+}
+
+// wrapAll is wrap for many lines.
+func wrapAll(ls []string) []string {
 	var all []string
 	for _, l := range ls {
 		all = append(all, wrap(l)...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,8 +33,10 @@ type Desk interface {
 
 // Answer is what follows an envelope.
 type Answer struct {
-	// Say is shown to the person alone, with the acknowledgement of a command.
+	// Say is shown to the person alone: with the acknowledgement of a command,
+	// or where that cannot carry it, as a reply to To.
 	Say *commands.Reply
+	To  ReplyTo
 	// Fields are what is wrong in a form, by block ID. The form stays open.
 	Fields map[string]string
 	// Then runs after the acknowledgement.
@@ -85,7 +88,13 @@ type dispatcher struct {
 	app  *App
 	desk Desk
 	log  *slog.Logger
+	// then has one token for each Then under way, of which wg waits for all.
+	then chan struct{}
+	wg   sync.WaitGroup
 }
+
+// maxThen is how many answers to reads may be on their way at once.
+const maxThen = 128
 
 // errIgnored marks envelopes that are acknowledged and not acted on.
 var errIgnored = errors.New("ignored")
@@ -101,17 +110,45 @@ func (d *dispatcher) handle(ctx context.Context, e *socket.Envelope) {
 	if err != nil {
 		d.log.Warn("an envelope was acknowledged and ignored", "op", e.Type, "error", err)
 	}
-	if err := e.Ack(ctx, d.payload(e, answer)); err != nil {
-		if errors.Is(err, socket.ErrAckTooLarge) {
-			err = e.Ack(ctx, nil)
-		}
-		if err != nil {
-			// What was stored stays; only Slack does not know that we have it.
-			d.log.Warn("an acknowledgement was not written", "op", e.Type, "error", err)
+	payload := d.payload(e, answer)
+	err = e.Ack(ctx, payload)
+	carried := payload != nil
+	if errors.Is(err, socket.ErrAckTooLarge) {
+		carried = false
+		err = e.Ack(ctx, nil)
+	}
+	if err != nil {
+		// What was stored stays; only Slack does not know that we have it.
+		d.log.Warn("an acknowledgement was not written", "op", e.Type, "error", err)
+	}
+	if answer.Say != nil && !carried && answer.To.Who.User != "" {
+		if err := d.app.Reply(ctx, answer.To, *answer.Say); err != nil {
+			d.log.Warn("an answer could not be given", "actor", answer.To.Who.User, "error", err)
 		}
 	}
-	if answer.Then != nil {
-		answer.Then(ctx)
+	d.after(ctx, answer.Then)
+}
+
+// after runs what follows an acknowledgement. It takes none of the socket's
+// slots, so that slow answers to reads never keep a click from being taken;
+// only when too many are under way does it wait in the caller's.
+func (d *dispatcher) after(ctx context.Context, then func(context.Context)) {
+	if then == nil {
+		return
+	}
+	select {
+	case d.then <- struct{}{}:
+		d.wg.Go(func() {
+			defer func() {
+				<-d.then
+				if p := recover(); p != nil {
+					d.log.Error("an answer panicked", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				}
+			}()
+			then(ctx)
+		})
+	default:
+		then(ctx)
 	}
 }
 
@@ -142,12 +179,23 @@ func (d *dispatcher) take(ctx context.Context, e *socket.Envelope) (Answer, erro
 }
 
 func (d *dispatcher) command(ctx context.Context, e *socket.Envelope) (Answer, error) {
-	var s slack.SlashCommand
+	// Read here rather than by slack-go, whose type refuses the whole command
+	// over fields that are of no matter.
+	var s struct {
+		TeamID       string `json:"team_id"`
+		EnterpriseID string `json:"enterprise_id"`
+		ChannelID    string `json:"channel_id"`
+		UserID       string `json:"user_id"`
+		Command      string `json:"command"`
+		Text         string `json:"text"`
+		ResponseURL  string `json:"response_url"`
+		TriggerID    string `json:"trigger_id"`
+	}
 	if err := json.Unmarshal(e.Payload, &s); err != nil {
 		return Answer{}, fmt.Errorf("%w: the command cannot be read", errIgnored)
 	}
 	if s.Command != d.app.cfg.Command {
-		return Answer{}, fmt.Errorf("%w: a command of another name", errIgnored)
+		return Answer{Say: &commands.Reply{Title: "This bot answers to " + d.app.cfg.Command + " only. Nothing was changed."}}, nil
 	}
 	return d.desk.Command(ctx, Command{
 		Envelope:    e.ID,
@@ -183,6 +231,12 @@ type interaction struct {
 		ChannelID string `json:"channel_id"`
 		Ephemeral bool   `json:"is_ephemeral"`
 	} `json:"container"`
+	Channel struct {
+		ID string `json:"id"`
+	} `json:"channel"`
+	Message struct {
+		TS string `json:"ts"`
+	} `json:"message"`
 	ResponseURL string `json:"response_url"`
 	Actions     []struct {
 		ActionID string `json:"action_id"`
@@ -227,7 +281,7 @@ func (d *dispatcher) interaction(ctx context.Context, e *socket.Envelope) (Answe
 		id, version := parseButton(a.Value)
 		return d.desk.Click(ctx, Click{
 			Envelope: e.ID, Who: i.who(),
-			Channel: i.Container.ChannelID, MessageTS: i.Container.MessageTS, Ephemeral: i.Container.Ephemeral,
+			Channel: firstOf(i.Container.ChannelID, i.Channel.ID), MessageTS: firstOf(i.Container.MessageTS, i.Message.TS), Ephemeral: i.Container.Ephemeral,
 			Action: a.ActionID, Request: id, Version: version,
 			TriggerID: i.TriggerID, ResponseURL: i.ResponseURL,
 		})
@@ -296,7 +350,9 @@ func button(id string, version int) string { return id + ":" + strconv.Itoa(vers
 func parseButton(value string) (id string, version int) {
 	id, v, _ := strings.Cut(value, ":")
 	version, err := strconv.Atoi(v)
-	if err != nil || len(id) > 32 {
+	if err != nil || !slackID(id) {
+		// Requests' IDs have the form of Slack's. Whatever else was put there
+		// goes no further, not even into the record.
 		return "", 0
 	}
 	return id, version
@@ -324,6 +380,9 @@ func newRecently(ttl time.Duration) *recently {
 
 // first says whether the ID was not seen within the time.
 func (r *recently) first(id string) bool {
+	if id == "" {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ type APIError struct {
 	Needed string
 	// Detail is Slack's own words on what was wrong, or what the network said.
 	Detail string
+	// Unclear says that the call may have taken effect, or may yet.
+	Unclear bool
 }
 
 func (e *APIError) Error() string {
@@ -98,6 +101,9 @@ var codes = map[string]error{
 	"accesslimited": ErrUnavailable,
 }
 
+// halfDone are the codes after which a part of the call may have been done.
+var halfDone = map[string]bool{"internal_error": true, "fatal_error": true, "request_timeout": true}
+
 // classify turns an error of slack-go into one that says what it means. It is
 // the one place that looks at Slack's codes.
 func classify(method string, err error) error {
@@ -112,6 +118,7 @@ func classify(method string, err error) error {
 	case errors.As(err, &answer):
 		e.Code = answer.Err
 		e.Needed = answer.Needed
+		e.Unclear = halfDone[answer.Err]
 		e.Kind = ErrRejected
 		if kind, ok := codes[answer.Err]; ok {
 			e.Kind = kind
@@ -134,15 +141,25 @@ func classify(method string, err error) error {
 		e.Code, e.After = "ratelimited", limited.RetryAfter
 	case errors.As(err, &status):
 		e.Detail = fmt.Sprintf("HTTP %d", status.Code)
+		e.Unclear = status.Code >= 500
+		if status.Code >= 400 && status.Code < 500 && status.Code != http.StatusTooManyRequests && status.Code != http.StatusRequestTimeout {
+			e.Kind = ErrRejected // such as a response_url that is used up
+		}
 	case errors.Is(err, context.DeadlineExceeded):
-		e.Detail = "no answer in time"
+		e.Detail, e.Unclear = "no answer in time", true
 	case errors.Is(err, context.Canceled):
-		e.Detail = "the bot is going down"
+		e.Detail, e.Unclear = "the bot is going down", true
 	default:
 		// The text may hold an address with a secret in it, so it is left out.
-		e.Detail = "the connection failed or the answer could not be read"
+		e.Detail, e.Unclear = "the connection failed or the answer could not be read", true
 	}
 	return e
+}
+
+// Unclear says that the failed call may have taken effect, or may yet.
+func Unclear(err error) bool {
+	var e *APIError
+	return errors.As(err, &e) && e.Unclear
 }
 
 // After is how long Slack asked to wait before the next try; zero if it did not.

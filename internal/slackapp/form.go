@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/slack-go/slack"
 
@@ -11,6 +12,9 @@ import (
 )
 
 const formCallback = "command"
+
+// maxInitial is how much an input can be filled with.
+const maxInitial = 2900
 
 // formMeta travels in a form's private_metadata. It is read back as what a
 // person could have sent: the desk checks all of it.
@@ -38,6 +42,12 @@ type Form struct {
 
 // OpenForm opens a form, within the three seconds that the trigger lives.
 func (a *App) OpenForm(ctx context.Context, trigger string, f Form) error {
+	for _, given := range f.Given {
+		// Cutting it would make another address of the last one.
+		if len([]rune(strings.Join(given, " "))) > maxInitial {
+			return &APIError{Method: "views.open", Kind: ErrRejected, Detail: "what was typed does not fit into a form"}
+		}
+	}
 	meta, err := json.Marshal(formMeta{Command: f.Spec.Name, Channel: f.Channel})
 	if err != nil {
 		return err
@@ -82,7 +92,7 @@ func input(field commands.Field, f Form) slack.Block {
 	default:
 		in := slack.NewPlainTextInputBlockElement(nil, "value")
 		in.Multiline = field.Control == commands.ControlEmails || field.Control == commands.ControlReason
-		in.InitialValue = joinGiven(given)
+		in.InitialValue = strings.Join(given, " ")
 		element = in
 	}
 	var hint *slack.TextBlockObject
@@ -92,20 +102,6 @@ func input(field commands.Field, f Form) slack.Block {
 	b := slack.NewInputBlock(field.Name, plain(field.Label, 2000), hint, element)
 	b.Optional = !field.Required
 	return b
-}
-
-func joinGiven(ss []string) string {
-	s := ""
-	for i, v := range ss {
-		if i > 0 {
-			s += " "
-		}
-		s += v
-	}
-	if len(s) > 2900 {
-		s = s[:2900]
-	}
-	return s
 }
 
 // formValue is the state of one input, whatever its control.

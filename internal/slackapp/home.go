@@ -3,6 +3,7 @@ package slackapp
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/slack-go/slack"
 
@@ -31,7 +32,7 @@ func (a *App) PublishHome(ctx context.Context, user string, h Home) error {
 		b := slack.NewButtonBlockElement(ActionDetails, button(r.ID, r.Version), plain("Details", 75))
 		blocks = append(blocks, slack.NewSectionBlock(plain(text, maxLine), nil, slack.NewAccessory(b),
 			slack.SectionBlockOptionBlockID(fmt.Sprintf("%s.%d.%s", part, i, r.ID))))
-		if len(r.Cards) > 0 && r.Cards[0].TS != "" && slackID(r.Cards[0].Channel) && part == "waiting" {
+		if len(r.Cards) > 0 && r.Cards[0].TS != "" && slackID(r.Cards[0].Channel) && part == "waiting" && !strings.HasPrefix(r.Cards[0].Channel, "D") {
 			blocks = append(blocks, slack.NewContextBlock("", ours("Decide on its card in <#"+r.Cards[0].Channel+">, before "+date(r.ExpiresAt)+".")))
 		}
 	}

@@ -3,7 +3,6 @@ package slackapp
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 )
@@ -17,8 +16,6 @@ func clean(s string, limit int) string {
 	n := 0
 	for _, r := range s {
 		switch {
-		case r == utf8.RuneError:
-			r = '\uFFFD'
 		case unicode.IsSpace(r):
 			space = b.Len() > 0
 			continue
@@ -74,8 +71,12 @@ func lines(ss []string, limit int) *slack.TextBlockObject {
 	for _, s := range ss {
 		kept = append(kept, clean(s, limit))
 	}
+	text := strings.Join(kept, "\n")
+	if strings.TrimSpace(text) == "" {
+		text = "–"
+	}
 	emoji := false
-	return &slack.TextBlockObject{Type: slack.PlainTextType, Text: strings.Join(kept, "\n"), Emoji: &emoji}
+	return &slack.TextBlockObject{Type: slack.PlainTextType, Text: text, Emoji: &emoji}
 }
 
 // ours is mrkdwn that this package composed of its own words, IDs and dates.

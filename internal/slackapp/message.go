@@ -1,9 +1,17 @@
 package slackapp
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -20,7 +28,10 @@ func (a *App) PostCard(ctx context.Context, channel string, r approval.Request) 
 		a.channels.forget(channel)
 		return approval.Card{}, classify("chat.postMessage", err)
 	}
-	if ts == "" || at == "" {
+	if at == "" {
+		at = channel
+	}
+	if ts == "" {
 		return approval.Card{}, &APIError{Method: "chat.postMessage", Kind: ErrUnavailable, Detail: "the answer names no message"}
 	}
 	return approval.Card{Channel: at, TS: ts, Shown: r.Revision}, nil
@@ -67,14 +78,15 @@ func (a *App) ReplyPointing(ctx context.Context, to ReplyTo, reply commands.Repl
 	}
 	if to.ResponseURL != "" {
 		err := a.respond(ctx, to.ResponseURL, text, blocks)
-		if err == nil || After(err) > 0 {
-			return err
+		if err == nil || After(err) > 0 || Unclear(err) {
+			return err // after an answer that may arrive yet, another way would make two
 		}
 		a.log.Warn("cannot answer by response_url, trying otherwise", "actor", to.Who.User, "error", err)
 	}
 	if to.Channel != "" && !strings.HasPrefix(to.Channel, "D") {
-		if _, err := a.api.PostEphemeralContext(ctx, to.Channel, to.Who.User, message(text, blocks)...); err == nil {
-			return nil
+		_, err := a.api.PostEphemeralContext(ctx, to.Channel, to.Who.User, message(text, blocks)...)
+		if err = classify("chat.postEphemeral", err); err == nil || After(err) > 0 || Unclear(err) {
+			return err
 		}
 	}
 	if _, _, dm := a.api.PostMessageContext(ctx, to.Who.User, message(text, blocks)...); dm != nil {
@@ -87,15 +99,50 @@ func (a *App) respond(ctx context.Context, address, text string, blocks []slack.
 	if err := a.allowResponse(address); err != nil {
 		return err
 	}
-	_, _, _, err := a.api.SendMessageContext(ctx, "", append(message(text, blocks),
-		slack.MsgOptionResponseURL(address, slack.ResponseTypeEphemeral))...)
-	return classify("response_url", err)
+	body, err := json.Marshal(map[string]any{"response_type": slack.ResponseTypeEphemeral, "replace_original": false, "text": text, "blocks": blocks})
+	if err != nil {
+		return fmt.Errorf("response_url: encode: %w", err)
+	}
+	// Not by slack-go, which takes every answer but the text "ok" for a failure,
+	// so that the same would be said again.
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("response_url: the address cannot be used")
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	res, err := a.http.Do(req)
+	if err != nil {
+		return classify("response_url", stripAddress(err))
+	}
+	defer func() { _ = res.Body.Close() }()
+	said, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	var answer struct {
+		OK    *bool  `json:"ok"`
+		Error string `json:"error"`
+	}
+	refused := json.Unmarshal(said, &answer) == nil && answer.OK != nil && !*answer.OK
+	switch {
+	case res.StatusCode/100 == 2 && refused:
+		return classify("response_url", slack.SlackErrorResponse{Err: answer.Error})
+	case res.StatusCode/100 == 2:
+		return nil // whatever the words: "ok", JSON, or none
+	case res.StatusCode == http.StatusTooManyRequests:
+		seconds, err := strconv.Atoi(res.Header.Get("Retry-After"))
+		if err != nil || seconds < 1 {
+			seconds = 1
+		}
+		return classify("response_url", &slack.RateLimitedError{RetryAfter: time.Duration(seconds) * time.Second})
+	}
+	return classify("response_url", slack.StatusCodeError{Code: res.StatusCode})
 }
 
-// Permalink is the address of a posted message.
-func (a *App) Permalink(ctx context.Context, at approval.Card) (string, error) {
-	link, err := a.api.GetPermalinkContext(ctx, &slack.PermalinkParameters{Channel: at.Channel, Ts: at.TS})
-	return link, classify("chat.getPermalink", err)
+// stripAddress takes the address, which is a secret, out of an error.
+func stripAddress(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // Blocks of an ephemeral reply; the rest is cut with a word.
@@ -105,8 +152,12 @@ const replyBlocks = 45
 func renderReply(r commands.Reply) (string, []slack.Block) {
 	if r.Request != nil {
 		text, blocks := renderCard(*r.Request)
-		if r.Title != "" {
-			blocks = append([]slack.Block{slack.NewSectionBlock(plain(r.Title, maxSection), nil, nil)}, blocks...)
+		ls := r.Lines
+		if r.Title != "" && r.Title != r.Request.ID {
+			ls = append([]string{r.Title}, ls...)
+		}
+		if len(ls) > 0 {
+			blocks = append([]slack.Block{slack.NewSectionBlock(lines(wrapAll(ls), maxLine), nil, nil)}, blocks...)
 		}
 		return text, blocks
 	}
@@ -114,10 +165,10 @@ func renderReply(r commands.Reply) (string, []slack.Block) {
 	var blocks []slack.Block
 	add := func(title string, ls []string) {
 		if title != "" {
-			all = append(all, title)
 			ls = append([]string{title}, ls...)
 		}
-		all = append(all, ls[min(len(ls), btoi(title != "")):]...)
+		ls = wrapAll(ls)
+		all = append(all, ls...)
 		for _, chunk := range chunks(ls) {
 			blocks = append(blocks, slack.NewSectionBlock(lines(chunk, maxLine), nil, nil))
 		}
@@ -147,13 +198,6 @@ func renderReply(r commands.Reply) (string, []slack.Block) {
 	return text, blocks
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // tableLines shows a table as one line a row, since columns do not fit a phone.
 func tableLines(t commands.Table) []string {
 	ls := make([]string, 0, len(t.Rows))
@@ -162,10 +206,10 @@ func tableLines(t commands.Table) []string {
 		for i, cell := range row {
 			switch {
 			case cell == "":
-			case i == 0 || i >= len(t.Head) || t.Head[i] == "":
+			case i == 0 || i >= len(t.Head) || t.Head[i] == "" || len(t.Head) == 2:
 				cells = append(cells, cell)
 			default:
-				cells = append(cells, t.Head[i]+" "+cell)
+				cells = append(cells, t.Head[i]+": "+cell)
 			}
 		}
 		ls = append(ls, strings.Join(cells, " · "))

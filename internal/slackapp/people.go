@@ -151,7 +151,8 @@ func (p *people) fetch(ctx context.Context, user string) (Member, error) {
 func (p *people) judge(u *slack.User) (Member, error) {
 	home := u.TeamID != "" && u.TeamID == p.home
 	if !home && p.enterprise != "" {
-		home = u.Enterprise.EnterpriseID == p.enterprise
+		// Of the organisation is not enough: of this workspace.
+		home = u.Enterprise.EnterpriseID == p.enterprise && slices.Contains(u.Enterprise.Teams, p.home)
 	}
 	switch {
 	case u.ID == "":
@@ -190,21 +191,6 @@ func (a *App) GroupMembers(ctx context.Context, group string) ([]string, error) 
 	}
 	keep(&p.mu, p.groups, group, slices.Clone(ids), groupFor)
 	return ids, nil
-}
-
-// GroupsOf are those of the given user groups that the person is in.
-func (a *App) GroupsOf(ctx context.Context, user string, groups []string) ([]string, error) {
-	var in []string
-	for _, g := range groups {
-		ids, err := a.GroupMembers(ctx, g)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(ids, user) {
-			in = append(in, g)
-		}
-	}
-	return in, nil
 }
 
 // forgetMember and forgetGroup drop what is remembered, because Slack told

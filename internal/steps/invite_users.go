@@ -49,6 +49,9 @@ type inviteResult struct {
 	Done map[string]string `json:"done,omitempty"`
 	// There are those who had an account already; no mail was sent.
 	There map[string]string `json:"there,omitempty"`
+	// Partly says what is missing for those of whom an account was made, but
+	// perhaps no mail sent.
+	Partly map[string]string `json:"partly,omitempty"`
 	// Failed says why for the others.
 	Failed map[string]string `json:"failed,omitempty"`
 	// Open are those of whom the answer did not say what became of them, and
@@ -57,7 +60,7 @@ type inviteResult struct {
 }
 
 func newInviteResult() inviteResult {
-	return inviteResult{Done: map[string]string{}, There: map[string]string{}, Failed: map[string]string{}, Open: map[string]string{}}
+	return inviteResult{Done: map[string]string{}, There: map[string]string{}, Partly: map[string]string{}, Failed: map[string]string{}, Open: map[string]string{}}
 }
 
 // created gives the ID of the person if the step created them.
@@ -81,6 +84,8 @@ func (r inviteResult) items(emails []string) []approval.Item {
 			it.State, it.Why = approval.ItemDone, saysSent
 		} else if _, ok := r.There[email]; ok {
 			it.State, it.Why = approval.ItemThere, saysThere
+		} else if why, ok := r.Partly[email]; ok {
+			it.State, it.Why = approval.ItemPartly, why
 		} else if why, ok := r.Failed[email]; ok {
 			it.State, it.Why = approval.ItemFailed, why
 		} else if why, ok := r.Open[email]; ok {
@@ -105,7 +110,7 @@ func readInviteResult(rec approval.StepRecord) (inviteResult, error) {
 	if err := strict(rec.Result, &r); err != nil {
 		return inviteResult{}, err
 	}
-	for _, m := range []*map[string]string{&r.Done, &r.There, &r.Failed, &r.Open} {
+	for _, m := range []*map[string]string{&r.Done, &r.There, &r.Partly, &r.Failed, &r.Open} {
 		if *m == nil {
 			*m = map[string]string{}
 		}
@@ -187,11 +192,11 @@ func (k inviteUsers) verify(ctx context.Context, c *qlik.Client, p Invitations, 
 		id, done := r.created(email)
 		if done && !hasID(found[email], id) {
 			// Lists can lag behind; the account itself does not.
-			_, err := c.Users.Get(ctx, id)
-			if errors.Is(err, qlik.ErrNotFound) {
+			u, err := c.Users.Get(ctx, id)
+			switch {
+			case errors.Is(err, qlik.ErrNotFound), err == nil && (u.Status == qlik.StatusDeleted || qlik.EmailKey(u.Email) != email):
 				return execution.Sight{Standing: execution.Ready}, nil
-			}
-			if err != nil {
+			case err != nil:
 				return execution.Sight{}, lookError("reading an invited user", err)
 			}
 		}
@@ -203,7 +208,7 @@ func (k inviteUsers) verify(ctx context.Context, c *qlik.Client, p Invitations, 
 		users := found[email]
 		switch {
 		case len(users) == 1 && createdBy(rec, users[0]):
-			r.Failed[email] = why + "; an account was made, but the mail may not have been sent: look in the tenant's Administration"
+			r.Partly[email] = why + "; an account was made, but the mail may not have been sent: look in the tenant's Administration"
 		case len(users) > 0:
 			r.There[email] = users[0].ID
 		default:
