@@ -66,6 +66,9 @@ type weather struct {
 	// writes says that it strikes writes alone, so that it makes no difference
 	// while a command is planned.
 	writes bool
+	// planning says that it is worth seeing only while commands are planned,
+	// because others strike the clicks in the same way.
+	planning bool
 	// copies is how many copies of a card Slack may have got, because it did
 	// not tell that it has one; 0 means one.
 	copies int
@@ -101,6 +104,8 @@ func must(w weather) weather { w.done = true; return w }
 
 func never(w weather) weather { w.refused = true; return w }
 
+func planning(w weather) weather { w.planning = true; return w }
+
 func copies(n int, w weather) weather { w.copies = n; return w }
 
 func weathers() []weather {
@@ -119,28 +124,23 @@ func weathers() []weather {
 	return append(all,
 		slackWeather("answers 503", short, slackemu.Fault{Status: 503}),
 		copies(6, slackWeather("answers garbage", short, slackemu.Fault{Garbage: true})),
-		slackWeather("drops before the effect", short, slackemu.Fault{DropBefore: true}),
 		qlikWeather("is slow by 30 s", long, qlikemu.Fault{Delay: 30 * time.Second, Effect: qlikemu.TakesEffect, Answer: qlikemu.Normal, Count: always}),
 		qlikWeather("is slow by 5 s", long, qlikemu.Fault{Delay: 5 * time.Second, Effect: qlikemu.TakesEffect, Answer: qlikemu.Normal, Count: always}),
 		never(qlikWeather("forbids every write", long, qlikemu.Fault{Status: 403, Count: always}, post, invite, patch)),
-		qlikWeather("forbids everything", long, qlikemu.Fault{Status: 403, Count: always}),
+		planning(qlikWeather("forbids everything", long, qlikemu.Fault{Status: 403, Count: always})),
 		qlikWeather("answers 500 to everything", long, qlikemu.Fault{Status: 500, Count: always}),
-		must(qlikWeather("answers 500 to one write of each kind", long, qlikemu.Fault{Status: 500}, post, invite, patch)),
 		must(qlikWeather("answers 500 to every write", long, qlikemu.Fault{Status: 500, Count: always}, post, invite, patch)),
 		must(qlikWeather("answers 500 after taking effect", long, qlikemu.Fault{Status: 500, Effect: qlikemu.TakesEffect, Count: always}, post, invite, patch)),
-		must(qlikWeather("answers 503 and asks to wait", short, qlikemu.Fault{Status: 503, RetryAfter: 20 * time.Second, Count: always}, post, invite, patch)),
 		must(qlikWeather("answers 429", short, qlikemu.Fault{Status: 429, RetryAfter: 20 * time.Second, Count: always}, post, invite, patch)),
 		qlikWeather("answers 429 to everything", short, qlikemu.Fault{Status: 429, RetryAfter: 20 * time.Second, Count: always}),
 		must(qlikWeather("drops every write before its effect", long, qlikemu.Fault{Answer: qlikemu.Drop, Count: always}, post, invite, patch)),
 		must(qlikWeather("drops every write after its effect", long, qlikemu.Fault{Answer: qlikemu.Drop, Effect: qlikemu.TakesEffect, Count: always}, post, invite, patch)),
 		must(qlikWeather("answers writes with garbage after their effect", long, qlikemu.Fault{Answer: qlikemu.Garbage, Effect: qlikemu.TakesEffect, Count: always}, post, invite, patch)),
-		must(qlikWeather("cuts the answers to writes short", long, qlikemu.Fault{Answer: qlikemu.Truncated, Effect: qlikemu.TakesEffect, Count: always}, post, invite, patch)),
 		qlikWeather("cuts the answers to everything short", long, qlikemu.Fault{Answer: qlikemu.Truncated, Effect: qlikemu.TakesEffect, Count: always}),
 		must(qlikWeather("answers writes with a page of HTML", long, qlikemu.Fault{Answer: qlikemu.HTML, Count: always}, post, invite, patch)),
 		must(qlikWeather("hangs on one write of each kind, which takes effect half a minute later", long, qlikemu.Fault{Answer: qlikemu.Hang, Effect: qlikemu.LateEffect, EffectDelay: 35 * time.Second}, post, invite, patch)),
-		must(qlikWeather("drops one write of each kind, which takes effect half a minute later", long, qlikemu.Fault{Answer: qlikemu.Drop, Effect: qlikemu.LateEffect, EffectDelay: 35 * time.Second}, post, invite, patch)),
 		never(qlikWeather("says that writes are done and does nothing", long, qlikemu.Fault{Answer: qlikemu.Normal, Count: always}, post, invite, patch)),
-		qlikWeather("gives no tokens", long, qlikemu.Fault{Status: 500, Count: always}, "POST /oauth/token"),
+		planning(qlikWeather("gives no tokens", long, qlikemu.Fault{Status: 500, Count: always}, "POST /oauth/token")),
 		qlikWeather("does not know the client", long, qlikemu.Fault{Status: 401, Count: always}, "POST /oauth/token"),
 		weather{name: "prod has revoked the tokens", lasts: long, done: true,
 			begin: func(p *playground.Playground) { p.Tenant(playground.Prod).RevokeTokens("") },
@@ -169,7 +169,7 @@ func TestWhateverTheWeatherEverybodyIsAnsweredAndNothingIsDoneTwice(t *testing.T
 	t.Parallel()
 	for _, w := range weathers() {
 		for _, strikes := range []string{"the commands", "the clicks"} {
-			if w.writes && strikes == "the commands" {
+			if w.writes && strikes == "the commands" || w.planning && strikes == "the clicks" {
 				continue
 			}
 			t.Run(w.name+", at "+strikes, func(t *testing.T) {

@@ -329,7 +329,7 @@ func TestAFormThatCannotBeSentSaysSo(t *testing.T) {
 		a, id := opened(w, inviteForm(), func(obj) any { return nil })
 		a.stop()
 		w.post("/ui/act", "U0ANA", "C0OPS", "view", id, "all", "1", "act", "submit", "v/tenant/value", "prod", "v/emails/value", "a@example.com")
-		contains(t, w.get("U0ANA", "C0OPS"), `class="problem" role="alert"`, "dispatch_failed", "a@example.com</textarea>")
+		contains(t, w.get("U0ANA", "C0OPS"), `class="problem" role="alert"`, "submission_failed", "a@example.com</textarea>")
 	})
 }
 

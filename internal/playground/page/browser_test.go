@@ -301,3 +301,40 @@ func (a *app) qlik(w *world, token, method, path, body string) {
 		a.t.Errorf("%s %s: %d %s", method, path, rec.Code, rec.Body)
 	}
 }
+
+func TestABrowserWithoutScriptsCanDoTheSame(t *testing.T) {
+	ctx := browse(t)
+	w := newWorld(t)
+	a := newApp(t, w)
+	server := httptest.NewServer(w)
+	t.Cleanup(func() {
+		w.page.Close()
+		server.Close()
+	})
+	t.Cleanup(a.stop)
+	clicks := make(chan string, 1)
+	a.connect(func(kind string, payload obj) (any, bool) {
+		if kind == "interactive" {
+			clicks <- payload["user"].(obj)["id"].(string)
+			return nil, true
+		}
+		return obj{"response_type": "ephemeral", "text": "Got it", "blocks": []any{
+			obj{"type": "actions", "block_id": "b", "elements": []any{button("request.confirm", "Confirm", "primary")}},
+		}}, true
+	})
+	off := chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	})
+	do(ctx, t, "open the page", screen(360, 740, false), off, chromedp.Navigate(server.URL+"/"), shown("#command"), shown("#tenant-prod"), shot("noscript-phone"))
+	do(ctx, t, "send a command", enter("#command", "/qlik help\r"), shown(`#timeline [data-ephemeral] [data-action-id="request.confirm"]`))
+	do(ctx, t, "press a button", click(`[data-action-id="request.confirm"]`), shown(`#timeline [data-action-id="request.confirm"]`))
+	select {
+	case who := <-clicks:
+		if who != "U0ANA" {
+			t.Errorf("%s pressed it", who)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the bot heard of no click")
+	}
+}
