@@ -27,7 +27,7 @@ func TestBothCommandsInTheDemo(t *testing.T) {
 	address := demoAddress(t)
 
 	do(ctx, t, "Ana asks for administrator power for Dan",
-		screen(1280, 800, false), chromedp.Navigate(address), holds(`document.documentElement.dataset.live === "yes"`),
+		screen(1280, 800, false), chromedp.Navigate(address), live(),
 		shown(`body[data-as="U0ANA"] #command`),
 		enter("#command", "/qlik add-admin @dan because incident 42"+kb.Enter),
 		see(`#timeline .message`, "waiting"),
@@ -70,10 +70,10 @@ func TestBothCommandsInTheDemo(t *testing.T) {
 		gone(`#views dialog`), shown(`[data-action-id="request.confirm"]`),
 	)
 	do(ctx, t, "App Home lists what waits",
-		click(`[data-channel="home"]`), see(`#timeline`, "pia@example.com"), shot("home"),
+		click(`[data-channel="home"]`), shown("#home-refresh"), live(), see(`#timeline`, "pia@example.com"), shot("home"),
 	)
 	do(ctx, t, "the same on a phone, in the dark, without a mouse",
-		screen(360, 740, true), chromedp.Navigate(address), shown("#command"),
+		screen(360, 740, true), chromedp.Navigate(address), live(), shown("#command"),
 		see(`#timeline .message`, "waiting"), shot("phone"),
 		focus(`[data-action-id="request.confirm"]`), chromedp.KeyEvent(kb.Enter),
 		see(`#timeline .message`, "pia@example.com: done"),
@@ -95,7 +95,7 @@ func demoAddress(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitDone {
 			t.Errorf("the demo ended with %v", err)
 		}
 	})
@@ -160,12 +160,16 @@ func enter(css, keys string) step { return chromedp.SendKeys(chromedp.CSS(css), 
 // as becomes somebody else, in the same channel.
 func as(user string) step {
 	return chromedp.Steps(
-		chromedp.Sleep(time.Second),
 		click(fmt.Sprintf(`#as [data-user=%q]`, user)),
 		shown(fmt.Sprintf(`body[data-as=%q]`, user)),
-		holds(`document.documentElement.dataset.live === "yes"`),
+		live(),
 	)
 }
+
+// live waits until a page that was just opened shows changes as they come.
+// Expressions may only be polled after that: a poll does not survive the
+// change from one page to the next.
+func live() step { return shown(`html[data-live="yes"]`) }
 
 // holds waits until an expression is true in the page.
 func holds(expression string) step {

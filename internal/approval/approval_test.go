@@ -12,14 +12,13 @@ import (
 	"github.com/qlik-chatops/bot/internal/approval"
 )
 
-// The people of these tests. Ana asks; Ben, Cleo and Dan may approve; Eve is
-// the person whom it is about; Finn is nobody.
+// The people of these tests. Ana asks; Ben, Cleo and Dan may approve; Finn is
+// nobody. Eve, whom it is about, never votes.
 var (
 	ana  = person("U0ANA")
 	ben  = person("U0BEN")
 	cleo = person("U0CLEO")
 	dan  = person("U0DAN")
-	eve  = person("U0EVE")
 	finn = person("U0FINN")
 )
 

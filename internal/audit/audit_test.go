@@ -231,6 +231,7 @@ func texts(r *audit.Record) map[string]*string {
 				fields[name] = f.Addr().Interface().(*string)
 			case reflect.Struct:
 				walk(name+".", f)
+			default: // numbers are not text
 			}
 		}
 	}

@@ -37,6 +37,7 @@ func (v Verdict) Explain() string {
 		}
 	}
 	switch v.Outcome {
+	case Refused: // the refusals have said why
 	case Possible:
 		for _, r := range v.Rules {
 			if r.Match == MatchOpen {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/qlik-chatops/bot/internal/spelling"
 )
 
 // What a demand for approvals means where it does not say.
@@ -386,7 +388,7 @@ func (l *loader) readReason(n *yaml.Node) *reason {
 	if !ok || text == required {
 		return &reason{}
 	}
-	if nearest(text, []string{required, "require", "true", "yes"}) != "" {
+	if spelling.Nearest(text, []string{required, "require", "true", "yes"}) != "" {
 		l.problem(n.Line, "\"reason\" is %s, which would be a regular expression; write \"required\", or put it in parentheses if that is what a reason must contain", quote(text))
 		return &reason{}
 	}

@@ -43,6 +43,7 @@ func (w *whoSelector) match(p Person) (Match, string) {
 			return MatchYes, fmt.Sprintf("the caller is in group %s (%s)", g.name, how)
 		case MatchUnknown:
 			unknown = fmt.Sprintf("whether the caller is in group %s is unknown (%s could not be looked up)", g.name, how)
+		case MatchNo, MatchOpen: // another group may still hold the caller; no plan decides who is in one
 		}
 	}
 	if unknown != "" {

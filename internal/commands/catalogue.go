@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/qlik-chatops/bot/internal/spelling"
 )
 
 // all lists every command that is built: one line each.
@@ -209,7 +211,7 @@ func (c *Catalogue) unknown(words []Word, names []string) error {
 	if len(second) > 0 {
 		say := fmt.Sprintf("After %q comes one of: %s.", names[0], strings.Join(second, ", "))
 		if len(names) > 1 {
-			if best := nearest(names[1], second); best != "" {
+			if best := spelling.Nearest(names[1], second); best != "" {
 				say += fmt.Sprintf(" Did you mean \"%s %s\"?", names[0], best)
 			}
 		}
@@ -220,8 +222,8 @@ func (c *Catalogue) unknown(words []Word, names []string) error {
 	}
 	var best string
 	for n := min(2, len(names)); n > 0 && best == ""; n-- {
-		if best = nearest(strings.Join(names[:n], " "), known); best == "" {
-			best = nearest(strings.Join(names[:n], "-"), known)
+		if best = spelling.Nearest(strings.Join(names[:n], " "), known); best == "" {
+			best = spelling.Nearest(strings.Join(names[:n], "-"), known)
 		}
 	}
 	hint := "\"help\" lists the commands."

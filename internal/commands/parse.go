@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/qlik-chatops/bot/internal/spelling"
 )
 
 // Args is what was typed after a command's name, taken apart and checked as
@@ -264,7 +266,7 @@ func tenantLabel(typed string, k Keyword, d Defaults) (string, error) {
 		field = FieldFrom
 	}
 	hint := "The tenants are: " + strings.Join(d.Tenants, ", ") + "."
-	if best := nearest(label, d.Tenants); best != "" {
+	if best := spelling.Nearest(label, d.Tenants); best != "" {
 		hint = fmt.Sprintf("Did you mean %s? ", best) + hint
 	}
 	return "", &UsageError{Say: fmt.Sprintf("There is no tenant %s.", show(typed)), Hint: hint, Field: field}

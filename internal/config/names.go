@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/qlik-chatops/bot/internal/spelling"
 )
 
 // misspelt reports the SLACK_* and QLIK_* variables that nobody reads.
@@ -54,7 +56,7 @@ func didYouMean(name string, known []string, atMost int) string {
 		if !strings.HasPrefix(k, family+"_") {
 			continue
 		}
-		if d := distance(name, k); d <= atMost {
+		if d := spelling.Edits(name, k); d <= atMost {
 			best, atMost = k, d-1
 		}
 	}
@@ -62,28 +64,4 @@ func didYouMean(name string, known []string, atMost int) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// distance is how many letters have to be put in, left out, changed, or swapped
-// with their neighbour to turn a into b (optimal string alignment).
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, before
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := last[j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			row[j] = min(change, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

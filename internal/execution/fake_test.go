@@ -114,8 +114,9 @@ func (r *remote) Do(ctx context.Context, w execution.Work) (execution.Answer, er
 		r.effect(object)
 		<-ctx.Done()
 		return execution.Answer{}, ctx.Err()
+	default:
+		panic("no such ending")
 	}
-	panic("no such ending")
 }
 
 func (r *remote) sent() int {

@@ -63,14 +63,14 @@ func actions() []action {
 		line(person+` clicks (\w+(?: \w+)*?)( twice at once| of what only they see)?`, func(s *story, m []string) {
 			n := 1
 			if m[3] == " twice at once" {
-				n = 2
+				n, s.names.raced = 2, true
 			}
 			users := slices.Repeat([]string{s.user(m[1])}, n)
 			s.click(users, m[2], m[3] == " of what only they see")
 		}),
 		line(person+` and `+person+` click ([\w ]+) at once`, func(s *story, m []string) {
 			// Nobody knows who is first, so from here on they are the same.
-			s.names.either = append(s.names.either, m[1], m[2])
+			s.names.raced, s.names.either = true, append(s.names.either, m[1], m[2])
 			s.click([]string{s.user(m[1]), s.user(m[2])}, m[3], false)
 		}),
 		// A click that Slack's client would not make.
@@ -148,7 +148,8 @@ func actions() []action {
 			}
 			s.p.Slack.Fail(m[2], f)
 		}),
-		line(`Slack is well again`, func(s *story, _ []string) { s.p.Slack.ClearFaults() }),
+		quiet(`Slack delivers what comes next twice`, func(s *story, _ []string) { s.p.Slack.DuplicateNext(1) }),
+		quiet(`Slack is well again`, func(s *story, _ []string) { s.p.Slack.ClearFaults() }),
 		// Tenants.
 		quiet(tenant+`: users`, func(s *story, m []string) {
 			for _, u := range s.p.Tenant(m[1]).Users() {
@@ -252,7 +253,7 @@ func actions() []action {
 				b.InviteFailures[m[2]] = m[3]
 			})
 		}),
-		line(tenant+` is well again`, func(s *story, m []string) { s.p.Tenant(m[1]).ClearFaults() }),
+		quiet(tenant+` is well again`, func(s *story, m []string) { s.p.Tenant(m[1]).ClearFaults() }),
 		// What is on record.
 		quiet(`the record`, func(s *story, _ []string) {
 			for _, r := range records(s.t, s.p) {

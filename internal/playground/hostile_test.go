@@ -3,6 +3,7 @@ package playground_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,11 @@ func hostile() map[string]string {
 // role, names in Slack.
 func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
 	t.Parallel()
-	for name, text := range hostile() {
+	for i, name := range slices.Sorted(maps.Keys(hostile())) {
+		if i%everyNth != 0 {
+			continue
+		}
+		text := hostile()[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { hostileCase(t, text) })

@@ -114,6 +114,7 @@ var (
 	userToken    = regexp.MustCompile(`<@([A-Z0-9]+)>`)
 	groupToken   = regexp.MustCompile(`<!subteam\^([A-Z0-9]+)>`)
 	channelToken = regexp.MustCompile(`<#([A-Z0-9]+)>`)
+	tooLate      = regexp.MustCompile(`\b(R\d+) (?:is (?:approved|running) by now, so this decision comes too late|has already ended: \w+)\.`)
 	requestWord  = regexp.MustCompile(`\bR[23456789BCDFGHJKMNPQRSTVWXZ]{6}\b`)
 	digestWord   = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	objectWord   = regexp.MustCompile(`\b[0-9a-f]{24}\b`)
@@ -125,17 +126,20 @@ type names struct {
 	requests []string // by number from 1
 	digests  []string
 	objects  []string
-	// either are people of whom it does not matter which one it is.
+	// either are people of whom it does not matter which one it is; raced says
+	// that two have clicked at once, and the later one may have been told any
+	// of several states.
 	either []string
+	raced  bool
 }
 
-func numbered(list *[]string, prefix, real string) string {
+func numbered(list *[]string, prefix, id string) string {
 	for i, s := range *list {
-		if s == real {
+		if s == id {
 			return prefix + strconv.Itoa(i+1)
 		}
 	}
-	*list = append(*list, real)
+	*list = append(*list, id)
 	return prefix + strconv.Itoa(len(*list))
 }
 
@@ -144,6 +148,9 @@ func (n *names) readable(s string) string {
 	s = requestWord.ReplaceAllStringFunc(s, func(id string) string { return numbered(&n.requests, "R", id) })
 	s = digestWord.ReplaceAllStringFunc(s, func(d string) string { return numbered(&n.digests, "digest-", d) })
 	s = objectWord.ReplaceAllStringFunc(s, func(d string) string { return numbered(&n.objects, "id-", d) })
+	if n.raced {
+		s = tooLate.ReplaceAllString(s, "$1 is past deciding.")
+	}
 	s = dateToken.ReplaceAllString(s, "[$2]")
 	s = userToken.ReplaceAllStringFunc(s, func(t string) string { return n.user(userToken.FindStringSubmatch(t)[1]) })
 	s = groupToken.ReplaceAllString(s, "@group:$1")

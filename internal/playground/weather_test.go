@@ -167,9 +167,13 @@ func weathers() []weather {
 
 func TestWhateverTheWeatherEverybodyIsAnsweredAndNothingIsDoneTwice(t *testing.T) {
 	t.Parallel()
+	n := 0
 	for _, w := range weathers() {
 		for _, strikes := range []string{"the commands", "the clicks"} {
 			if w.writes && strikes == "the commands" || w.planning && strikes == "the clicks" {
+				continue
+			}
+			if n++; n%everyNth != 0 {
 				continue
 			}
 			t.Run(w.name+", at "+strikes, func(t *testing.T) {

@@ -32,26 +32,7 @@ func (addRole) Repeat() execution.Repeat { return execution.AfterOneLook }
 
 func (k addRole) Look(ctx context.Context, w execution.Work) (execution.Sight, error) {
 	var p RoleParams
-	var before UserState
-	c, err := open(k.clients, w, &p, &before)
-	if err != nil {
-		return execution.Sight{}, err
-	}
-	u, ok, err := getUser(ctx, c, w.Step().Object)
-	if err != nil {
-		return execution.Sight{}, err
-	}
-	if !ok {
-		return changed("the account does not exist any more"), nil
-	}
-	now := StateOf(u)
-	if now.samePerson(before) && holds(u, p.Role) {
-		return execution.Sight{Standing: execution.Present}, nil
-	}
-	if why := now.differsFrom(before); why != "" {
-		return changed(why), nil
-	}
-	return execution.Sight{Standing: execution.Ready}, nil
+	return lookAtUser(ctx, k.clients, w, &p, func(u qlik.User) bool { return holds(u, p.Role) })
 }
 
 // holds says whether the user holds exactly this role directly.

@@ -177,6 +177,32 @@ func getUser(ctx context.Context, c *qlik.Client, id string) (u qlik.User, ok bo
 	return u, true, nil
 }
 
+// lookAtUser is the look of a step on one account that existed at planning. It
+// reads the step's parameters into params; done, asked after that, says whether
+// the account already is as the step would leave it.
+func lookAtUser(ctx context.Context, clients Clients, w execution.Work, params any, done func(qlik.User) bool) (execution.Sight, error) {
+	var before UserState
+	c, err := open(clients, w, params, &before)
+	if err != nil {
+		return execution.Sight{}, err
+	}
+	u, ok, err := getUser(ctx, c, w.Step().Object)
+	if err != nil {
+		return execution.Sight{}, err
+	}
+	if !ok {
+		return changed("the account does not exist any more"), nil
+	}
+	now := StateOf(u)
+	if now.samePerson(before) && done(u) {
+		return execution.Sight{Standing: execution.Present}, nil
+	}
+	if why := now.differsFrom(before); why != "" {
+		return changed(why), nil
+	}
+	return execution.Sight{Standing: execution.Ready}, nil
+}
+
 func changed(why string) execution.Sight {
 	return execution.Sight{Standing: execution.Changed, Why: sentence(why)}
 }

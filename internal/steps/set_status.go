@@ -6,6 +6,7 @@ import (
 
 	"github.com/qlik-chatops/bot/internal/approval"
 	"github.com/qlik-chatops/bot/internal/execution"
+	"github.com/qlik-chatops/bot/internal/qlik"
 )
 
 // StatusParams is the status that is set.
@@ -32,26 +33,7 @@ func (setStatus) Repeat() execution.Repeat { return execution.AfterOneLook }
 
 func (k setStatus) Look(ctx context.Context, w execution.Work) (execution.Sight, error) {
 	var p StatusParams
-	var before UserState
-	c, err := open(k.clients, w, &p, &before)
-	if err != nil {
-		return execution.Sight{}, err
-	}
-	u, ok, err := getUser(ctx, c, w.Step().Object)
-	if err != nil {
-		return execution.Sight{}, err
-	}
-	if !ok {
-		return changed("the account does not exist any more"), nil
-	}
-	now := StateOf(u)
-	if now.samePerson(before) && now.Status == p.Status {
-		return execution.Sight{Standing: execution.Present}, nil
-	}
-	if why := now.differsFrom(before); why != "" {
-		return changed(why), nil
-	}
-	return execution.Sight{Standing: execution.Ready}, nil
+	return lookAtUser(ctx, k.clients, w, &p, func(u qlik.User) bool { return u.Status == p.Status })
 }
 
 func (k setStatus) Do(ctx context.Context, w execution.Work) (execution.Answer, error) {

@@ -117,8 +117,8 @@ func sqlitePath(address string) (string, error) {
 	if err != nil {
 		return "", &OpenError{Path: address, Say: "the path cannot be made absolute: " + err.Error(), Err: err}
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real, nil
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved, nil
 	}
 	// The file may be about to be created; its directory has one true name.
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
@@ -147,7 +147,7 @@ func sqliteLock(path string) (*flock.Flock, error) {
 // sqliteCreate makes the file where there is none, readable for its owner
 // alone. SQLite gives the files beside it the same permissions.
 func sqliteCreate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fileProblem(path, err)
 	}

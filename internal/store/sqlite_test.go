@@ -243,7 +243,10 @@ func TestNoGoroutineIsLeftAfterClosing(t *testing.T) {
 		d := open(t, sqliteEngine)
 		d.create(t, "R-1", approval.Effects{Tasks: []approval.Task{task("run:R-1", time.Now())}})
 		ctx, cancel := context.WithCancel(t.Context())
-		for range d.Records(ctx, store.RecordFilter{}) {
+		for _, err := range d.Records(ctx, store.RecordFilter{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		cancel()

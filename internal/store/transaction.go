@@ -17,7 +17,7 @@ type pool struct {
 func (p *pool) prepare(ctx context.Context, statements []string) error {
 	p.prepared = make(map[string]*sql.Stmt, len(statements))
 	for _, text := range statements {
-		statement, err := p.PrepareContext(ctx, text)
+		statement, err := p.PrepareContext(ctx, text) //nolint:sqlclosecheck // Close closes it
 		if err != nil {
 			return fmt.Errorf("prepare %q: %w", text, err)
 		}
@@ -61,7 +61,7 @@ func (t *transaction) statement(ctx context.Context, text string) *sql.Stmt {
 
 // exec runs a statement and says how many rows it has changed.
 func (t *transaction) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	res, err := t.statement(ctx, text).ExecContext(ctx, args...)
+	res, err := t.statement(ctx, text).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return 0, err
 	}
@@ -70,12 +70,12 @@ func (t *transaction) exec(ctx context.Context, text string, args ...any) (int64
 
 // row runs a statement that gives at most one row; Scan tells sql.ErrNoRows.
 func (t *transaction) row(ctx context.Context, text string, args ...any) *sql.Row {
-	return t.statement(ctx, text).QueryRowContext(ctx, args...)
+	return t.statement(ctx, text).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 }
 
 // all reads every row that a statement gives, so that nothing stays open.
 func all[T any](ctx context.Context, t *transaction, targets func(*T) []any, text string, args ...any) (list []T, err error) {
-	found, err := t.statement(ctx, text).QueryContext(ctx, args...)
+	found, err := t.statement(ctx, text).QueryContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return nil, err
 	}

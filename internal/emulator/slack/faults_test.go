@@ -49,13 +49,13 @@ func TestFaultsAnswerWhatTheySay(t *testing.T) {
 		if err != nil || r.str("error") != "fatal_error" {
 			t.Errorf("error: %v %v", r, err)
 		}
-		s.Fail("chat.postMessage", slack.Fault{Status: 503, Times: 1})
-		if _, resp, err := post(); err == nil || resp.StatusCode != 503 {
+		s.Fail("chat.postMessage", slack.Fault{Status: http.StatusServiceUnavailable, Times: 1})
+		if _, resp, err := post(); err == nil || resp.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("status: %v", err)
 		}
 		s.Fail("chat.postMessage", slack.Fault{RetryAfter: 1500 * time.Millisecond, Times: 1})
 		r, resp, err := post()
-		if err != nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "2" || r.str("error") != "ratelimited" {
+		if err != nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "2" || r.str("error") != "ratelimited" {
 			t.Errorf("rate limit: %v %v", r, err)
 		}
 		s.Fail("chat.postMessage", slack.Fault{DropBefore: true, Times: 1})
@@ -67,7 +67,7 @@ func TestFaultsAnswerWhatTheySay(t *testing.T) {
 		}
 
 		s.Fail("chat.postMessage", slack.Fault{Garbage: true, Times: 1})
-		if _, resp, err := post(); err == nil || resp.StatusCode != 200 {
+		if _, resp, err := post(); err == nil || resp.StatusCode != http.StatusOK {
 			t.Errorf("garbage: %v", err)
 		}
 		s.Fail("chat.postMessage", slack.Fault{DropAfter: true, Times: 1})

@@ -14,11 +14,7 @@ import (
 // the background.
 func (s *Server) OpenHome(ctx context.Context, userID string) (Outcome, error) {
 	s.mu.Lock()
-	u, err := s.personLocked(userID)
-	if err == nil && !s.internal(u) {
-		err = fmt.Errorf("%s: %w", userID, ErrExternal)
-	}
-	if err != nil {
+	if _, err := s.insiderLocked(userID); err != nil {
 		s.mu.Unlock()
 		return Outcome{}, fmt.Errorf("open Home: %w", err)
 	}

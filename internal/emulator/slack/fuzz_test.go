@@ -2,6 +2,7 @@ package slack
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func FuzzFrames(f *testing.F) {
 		w := &frameWatch{in: strings.NewReader(string(wire))}
 		buf := make([]byte, int(step)+1)
 		for {
-			if _, err := w.Read(buf); err == io.EOF {
+			if _, err := w.Read(buf); errors.Is(err, io.EOF) {
 				break
 			}
 		}

@@ -53,6 +53,19 @@ func (s *Server) personLocked(id string) (*User, error) {
 	return u, nil
 }
 
+// insiderLocked finds somebody who may act and does not belong to another
+// workspace.
+func (s *Server) insiderLocked(id string) (*User, error) {
+	u, err := s.personLocked(id)
+	if err != nil {
+		return nil, err
+	}
+	if !s.internal(u) {
+		return nil, fmt.Errorf("%s: %w", id, ErrExternal)
+	}
+	return u, nil
+}
+
 // presentLocked finds a channel that somebody is in.
 func (s *Server) presentLocked(u *User, id string) (*Channel, error) {
 	ch := s.channels[id]
@@ -129,12 +142,9 @@ func problem(r reply) string {
 func (s *Server) commandPayload(userID, channelID, text string) (map[string]any, *hook, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, err := s.personLocked(userID)
+	u, err := s.insiderLocked(userID)
 	if err != nil {
 		return nil, nil, err
-	}
-	if !s.internal(u) {
-		return nil, nil, fmt.Errorf("%s: %w", userID, ErrExternal)
 	}
 	ch, err := s.presentLocked(u, channelID)
 	if err != nil {
@@ -268,14 +278,14 @@ func (s *Server) actionLocked(state states, blocks []any, actionID string, opts 
 		}
 		item, err := s.itemLocked(p, spec.choosing[0])
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s", ErrInput, err)
+			return nil, fmt.Errorf("%w: %w", ErrInput, err)
 		}
 		action["selected_option"] = item
 	case p.kind != "button":
 		if spec.chosen {
 			value, err := s.valueLocked(p, spec.choosing)
 			if err != nil {
-				return nil, fmt.Errorf("%w: %s", ErrInput, err)
+				return nil, fmt.Errorf("%w: %w", ErrInput, err)
 			}
 			put(state, p, value)
 		}
@@ -344,10 +354,7 @@ func (s *Server) ClickRaw(ctx context.Context, userID string, c RawClick) (Outco
 // Shortcut uses a global shortcut of the app.
 func (s *Server) Shortcut(ctx context.Context, userID, callbackID string) (Outcome, error) {
 	s.mu.Lock()
-	u, err := s.personLocked(userID)
-	if err == nil && !s.internal(u) {
-		err = fmt.Errorf("%s: %w", userID, ErrExternal)
-	}
+	u, err := s.insiderLocked(userID)
 	if err != nil {
 		s.mu.Unlock()
 		return Outcome{}, fmt.Errorf("shortcut: %w", err)
@@ -365,12 +372,9 @@ func (s *Server) Shortcut(ctx context.Context, userID, callbackID string) (Outco
 func (s *Server) MessageShortcut(ctx context.Context, userID, channelID, ts, callbackID string) (Outcome, error) {
 	s.mu.Lock()
 	payload, err := func() (map[string]any, error) {
-		u, err := s.personLocked(userID)
+		u, err := s.insiderLocked(userID)
 		if err != nil {
 			return nil, err
-		}
-		if !s.internal(u) {
-			return nil, fmt.Errorf("%s: %w", userID, ErrExternal)
 		}
 		ch, err := s.presentLocked(u, channelID)
 		if err != nil {

@@ -194,7 +194,11 @@ func (s *Server) goLocked(f func()) {
 }
 
 // sleep waits; it is false when the server was closed meanwhile.
-func (s *Server) sleep(d time.Duration) bool {
+func (s *Server) sleep(d time.Duration) bool { return s.sleepUntil(nil, d) }
+
+// sleepUntil waits; it is false when the server was closed, or stop, unless it
+// is nil, meanwhile.
+func (s *Server) sleepUntil(stop <-chan struct{}, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
@@ -203,6 +207,8 @@ func (s *Server) sleep(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-stop:
+		return false
 	case <-s.done:
 		return false
 	}

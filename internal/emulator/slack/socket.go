@@ -41,7 +41,6 @@ type socket struct {
 	keepPing bool   // half-open, but pings go on
 	ended    string // why the server closed it; empty: it did not
 	served   bool   // left is still open
-	expiry   *time.Timer
 }
 
 type outFrame struct {
@@ -219,21 +218,7 @@ func writeFrame(c *socket, data []byte) bool {
 }
 
 // pause waits; it is false when the connection or the server ended meanwhile.
-func (s *Server) pause(c *socket, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-c.left:
-		return false
-	case <-s.done:
-		return false
-	}
-}
+func (s *Server) pause(c *socket, d time.Duration) bool { return s.sleepUntil(c.left, d) }
 
 // pingSocket sends WebSocket pings and notes the pongs. A missing pong has no
 // consequence, as far as Slack's documentation tells.

@@ -82,7 +82,7 @@ func (s *Server) applyLocked(state states, blocks []any, values Values) error {
 		}
 		value, err := s.valueLocked(hits[0], values[name])
 		if err != nil {
-			return fmt.Errorf("%w: %s: %s", ErrInput, name, err)
+			return fmt.Errorf("%w: %s: %w", ErrInput, name, err)
 		}
 		put(state, hits[0], value)
 	}

@@ -355,7 +355,7 @@ func TestUsersInfoTellsWhoSomebodyIs(t *testing.T) {
 			"is_bot": false, "tz": "Europe/Vienna", "tz_offset": 3600.0, "locale": "en-US", "is_admin": false,
 			"profile/email": "ana@example.com", "profile/display_name": "Ana", "is_stranger": nil, "enterprise_user": nil,
 		} {
-			var got any = ana
+			got := ana
 			for _, step := range strings.Split(path, "/") {
 				got = at(got, step)
 			}

@@ -222,7 +222,7 @@ func (a *action) inMessage(ctx context.Context, ts string) {
 		return
 	}
 	p.forget(to, ts)
-	o, err := slackemu.Outcome{}, error(slackemu.ErrNoElement)
+	o, err := slackemu.Outcome{}, slackemu.ErrNoElement
 	if ok {
 		o, err = p.cfg.Slack.Click(context.WithoutCancel(ctx), s.me.ID, s.place.Channel, ts, t.action, opts...)
 	}
@@ -240,7 +240,7 @@ func (a *action) inHome(ctx context.Context) {
 		return
 	}
 	p.forget(to, homePlace)
-	o, err := slackemu.Outcome{}, error(slackemu.ErrNoElement)
+	o, err := slackemu.Outcome{}, slackemu.ErrNoElement
 	if ok {
 		o, err = p.cfg.Slack.ClickHome(context.WithoutCancel(ctx), s.me.ID, t.action, opts...)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	qlikemu "github.com/qlik-chatops/bot/internal/emulator/qlik"
@@ -73,6 +74,7 @@ func TestWhatSlackRefusesOrFailsAtIsSaidInTheChannel(t *testing.T) {
 				if out := w.post("/ui/command", tc.who, tc.channel, "text", tc.text); out["keep"] != true {
 					t.Errorf("the box is told %v, want to keep the text", out)
 				}
+				synctest.Wait()
 				if sent != tc.sent {
 					t.Errorf("the bot heard of it: %v", sent)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -194,9 +195,11 @@ func TestABrowserShowsAndChangesWhatThePageHolds(t *testing.T) {
 	do(ctx, t, "the box remembers", keys(kb.ArrowUp),
 		holds(`document.querySelector('#command').value === '/qlik add-admin @ben because on call'`), empty("#command"))
 	do(ctx, t, "a plain message is refused", enter("#command", "hello\r"),
-		see(`.note[data-note="not_a_command"]`, "carries commands only"), empty("#command"))
+		see(`.note[data-note="not_a_command"]`, "carries commands only"),
+		holds(`document.querySelector('#command').value === 'hello'`), empty("#command"))
 	do(ctx, t, "an answer that does not come is shown", enter("#command", "/qlik slow\r"),
-		see(`.note[data-note="operation_timeout"]`, "operation_timeout"), shot("failures"))
+		see(`.note[data-note="operation_timeout"]`, "operation_timeout"), shot("failures"),
+		holds(`document.querySelector('#command').value === '/qlik slow'`))
 
 	do(ctx, t, "become Ben", click(`#as [data-user="U0BEN"]`), shown(`body[data-as="U0BEN"]`), shown(`html[data-live="yes"]`),
 		click(`[data-channel="C0APPROVE"]`), shown(`body[data-here="C0APPROVE"]`), shown(`[data-action-id="request.approve"]`),
@@ -276,7 +279,7 @@ func (a *app) interact(payload, posted obj, w *world) (any, bool) {
 func (a *app) qlikToken(w *world) string {
 	a.t.Helper()
 	rec := httptest.NewRecorder()
-	req := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(`{"client_id":"client","client_secret":"`+"made"+`-up","grant_type":"client_credentials"}`))
+	req := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader(`{"client_id":"client","client_secret":"`+"made"+`-up","grant_type":"client_credentials"}`))
 	req.Header.Set("Content-Type", "application/json")
 	w.prod.ServeHTTP(rec, req)
 	var out struct {

@@ -40,6 +40,8 @@
 //	  .group[data-name="…"]           one group
 //	  .mail[data-to="…"]              one invitation sent, the newest first
 //	  .call[data-operation="…"]       one call of the API, the newest first; [data-write], [data-status]
+//	                                  (groups, spaces, mails and calls stand in <details> that
+//	                                  are closed while they are empty, and open by themselves)
 //	#weather [data-fault="…"]         a switch, with aria-pressed: qlik-slow, qlik-refuses, qlik-drops,
 //	                                  qlik-limits, slack-slow; and the buttons slack-disconnects, reset
 //	#bot[data-sockets="2"]            how many connections the bot holds

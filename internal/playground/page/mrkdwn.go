@@ -238,12 +238,12 @@ func opens(s string, i int) bool {
 // closer finds the mark that ends the style begun at i, or -1.
 func closer(s string, i int) int {
 	for j := i + 2; j < len(s); j++ {
-		switch {
-		case s[j] == '<':
+		switch s[j] {
+		case '<':
 			if token, ok := tokenAt(s[j:]); ok {
 				j += len(token) + 1
 			}
-		case s[j] == s[i]:
+		case s[i]:
 			before, _ := utf8.DecodeLastRuneInString(s[:j])
 			after, _ := utf8.DecodeRuneInString(s[j+1:])
 			if !unicode.IsSpace(before) && (j+1 == len(s) || !wordRune(after)) {
@@ -364,12 +364,12 @@ func (m *marker) moment(unix int64, format, fallback string) node {
 func formatDate(at, now time.Time, format string) string {
 	pretty := func(s string) string {
 		day := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, time.UTC) }
-		switch day(at).Sub(day(now)) {
-		case -24 * time.Hour:
+		switch int(day(at).Sub(day(now)).Hours()) {
+		case -24:
 			return "yesterday"
 		case 0:
 			return "today"
-		case 24 * time.Hour:
+		case 24:
 			return "tomorrow"
 		}
 		return s

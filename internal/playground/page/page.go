@@ -135,7 +135,9 @@ func New(cfg Config) *Page {
 	return p
 }
 
-// Close ends every event stream and lifts the faults that the page has set.
+// Close ends every event stream and lifts the faults that the page has set. A
+// server that is shut down waits for its streams, so Close comes first, for
+// example by http.Server.RegisterOnShutdown.
 func (p *Page) Close() {
 	p.mu.Lock()
 	if p.closed {

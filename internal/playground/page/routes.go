@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// maxBody is the longest form that is read: the boundary of a command line and
-// of a form's inputs together.
+// maxBody is the longest form that is read, in bytes.
 const maxBody = 1 << 20
 
 // policy lets the page load what it brought itself and nothing else.

@@ -38,7 +38,7 @@ func (s *slot) keep(ctx, work context.Context) error {
 		case Fatal(err):
 			return err
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end of ctx is how the slot is told to stop
 		case err != nil:
 			wait = s.afterFailure(err)
 			continue

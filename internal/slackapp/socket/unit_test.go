@@ -223,8 +223,9 @@ func TestBackoffDoublesUpToItsLimitWithJitterAndForgets(t *testing.T) {
 	b := backoff{min: time.Second, max: 10 * time.Second}
 	different := false
 	for round := range 50 {
-		for i, span := range []time.Duration{1, 2, 4, 8, 10, 10} {
-			span *= time.Second
+		for i, span := range []time.Duration{
+			time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 10 * time.Second, 10 * time.Second,
+		} {
 			got := b.next()
 			if got < span/2 || got > span {
 				t.Fatalf("round %d, wait %d: %s is not between %s and %s", round, i, got, span/2, span)

@@ -210,11 +210,12 @@
 
   async function send(form, button) {
     const data = new URLSearchParams(new FormData(form, button));
-    if (button) {
+    const composing = form.id === 'composer'; // one command need not wait for another
+    if (button && !composing) {
       if (button.getAttribute('aria-busy')) return;
       button.setAttribute('aria-busy', 'true');
     }
-    const typed = form.id === 'composer' ? command.value : '';
+    const typed = composing ? command.value : '';
     if (typed) {
       remember(typed);
       command.value = '';
