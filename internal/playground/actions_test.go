@@ -149,6 +149,17 @@ func actions() []action {
 			s.p.Slack.Fail(m[2], f)
 		}),
 		quiet(`Slack delivers what comes next twice`, func(s *story, _ []string) { s.p.Slack.DuplicateNext(1) }),
+		line(`Slack delivers the last (slash_commands|interactive) once more`, func(s *story, m []string) {
+			all := s.p.Slack.Envelopes()
+			i := len(all) - 1
+			for all[i].Type != m[1] {
+				i--
+			}
+			s.check(s.p.Slack.Redeliver(all[i].ID, s.p.Slack.Connections()[0].ID))
+		}),
+		quiet(`Slack carries every (\S+) out (\S+) late`, func(s *story, m []string) {
+			s.p.Slack.Fail(m[1], slackemu.Fault{Delay: s.duration(m[2])})
+		}),
 		quiet(`Slack is well again`, func(s *story, _ []string) { s.p.Slack.ClearFaults() }),
 		// Tenants.
 		quiet(tenant+`: users`, func(s *story, m []string) {
@@ -255,8 +266,11 @@ func actions() []action {
 		}),
 		quiet(tenant+` is well again`, func(s *story, m []string) { s.p.Tenant(m[1]).ClearFaults() }),
 		// What is on record.
-		quiet(`the record`, func(s *story, _ []string) {
+		quiet(`the record(?: of (R\d+))?`, func(s *story, m []string) {
 			for _, r := range records(s.t, s.p) {
+				if m[1] != "" && r.Request != s.names.real(m[1]) {
+					continue
+				}
 				who := "the bot"
 				if r.Actor.User != "" {
 					who = s.names.user(r.Actor.User)

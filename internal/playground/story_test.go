@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "rewrite the golden replies in testdata/
 
 // TestScripts plays every story of testdata/scripts: lines that somebody does
 // something, each followed by an indented golden reply, which is all that is
-// new to see in Slack, or what the line asked for. doc.txt among them says
-// what lines there are.
+// new to see in Slack, or what the line asked for. What lines there are stands
+// in actions_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "scripts", "*.txt"))
