@@ -3,6 +3,7 @@ package slackapp
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func (a *App) Place(ctx context.Context, id string) (Place, error) {
 	if p, ok := lookup(&c.mu, c.was, id); ok {
 		return p, nil
 	}
-	p, err := c.fetch(ctx, id, a.cfg.Command)
+	p, err := c.fetch(ctx, id, a.cfg.Command, a.log)
 	if err != nil {
 		return Place{}, err
 	}
@@ -58,7 +59,7 @@ func (a *App) Place(ctx context.Context, id string) (Place, error) {
 	return p, nil
 }
 
-func (c *channels) fetch(ctx context.Context, id, command string) (Place, error) {
+func (c *channels) fetch(ctx context.Context, id, command string, log *slog.Logger) (Place, error) {
 	ch, err := c.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
 	if err != nil {
 		e := classify("conversations.info", err)
@@ -68,6 +69,10 @@ func (c *channels) fetch(ctx context.Context, id, command string) (Place, error)
 		}
 		if errors.Is(e, ErrCannotPost) {
 			return Place{ID: id, Why: "The bot is not in this channel. Invite it with /invite, or use " + command + " in a channel where it is."}, nil
+		}
+		if errors.Is(e, ErrRejected) {
+			log.Error("Slack does not tell about a channel", "channel", id, "error", e)
+			return Place{ID: id, Why: "Slack does not tell the bot about this channel, so nothing that needs agreement can be asked here. The bot's operators find the reason in its log."}, nil
 		}
 		return Place{}, e
 	}
