@@ -34,7 +34,7 @@ type Config struct {
 	Retention time.Duration
 
 	// LISTEN_ADDR: host and port for `/healthz`, `/readyz` and `/metrics`
-	// (Prometheus). Nobody is asked to log in there, so it is the loopback address
+	// (Prometheus; not built yet, and says so). Nobody is asked to log in there, so it is the loopback address
 	// unless changed. Set and empty turns it off.
 	ListenAddr string
 
