@@ -221,21 +221,26 @@ func (r *Request) settle(kind DecisionKind, v Voter, version int, now time.Time)
 	}
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		if s.State != StepDoubt {
+		if s.tally().Doubt == 0 {
 			continue
 		}
 		item := Item{State: ItemFailed, Why: "a person looked and said that it did not happen"}
 		if kind == Happened {
+			item = Item{State: ItemDone, Why: "a person looked and said that it happened"}
+		}
+		// A step that ended otherwise has a doubt about some of its objects only.
+		whole := s.State != StepDone && s.State != StepFailed
+		switch {
+		case whole && kind == Happened:
 			s.State, s.Error = StepDone, ""
 			s.Note = "A person looked and said that it happened; the bot could not read it back."
-			item = Item{State: ItemDone, Why: "a person looked and said that it happened"}
-		} else {
+		case whole:
 			s.State = StepFailed
 			s.Error = "A person looked and said that it did not happen."
 		}
 		// What was read stands; what could not be read is as the person says.
 		for n, it := range s.Items {
-			if it.State == ItemDoubt || (kind == Happened && it.State == ItemFailed) {
+			if it.State.doubtful() || (whole && kind == Happened && it.State == ItemFailed) {
 				s.Items[n].State, s.Items[n].Why = item.State, item.Why
 			}
 		}

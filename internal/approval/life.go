@@ -192,7 +192,8 @@ func (r *Request) success() string {
 		return "Done. That one step happened was said by a person; the bot could not read it back."
 	}
 	for _, s := range r.Steps {
-		if s.State != StepSkipped {
+		// What was sent and then proved needless was not so already.
+		if s.State != StepSkipped || s.Sends > 0 {
 			return "Done and verified by reading back."
 		}
 	}
@@ -232,26 +233,33 @@ type Tally struct{ Done, Failed, Doubt, Open int }
 // doubt.
 func (r *Request) Tally() Tally {
 	var t Tally
-	for _, s := range r.Steps {
-		switch s.State {
-		case StepDone:
-			t.add(s)
-		case StepFailed:
-			failed := t.Failed
-			t.add(s)
-			// A failure that no item owns up to is still one.
-			if t.Failed == failed {
-				t.Failed++
-			}
-		case StepSkipped:
-			if s.Error != "" {
-				t.Failed++
-			}
-		case StepPlanned, StepSending:
-			t.Open++
-		default: // StepDoubt, or a state that is not known
-			t.Doubt++
+	for i := range r.Steps {
+		one := r.Steps[i].tally()
+		t.Done, t.Failed, t.Doubt, t.Open = t.Done+one.Done, t.Failed+one.Failed, t.Doubt+one.Doubt, t.Open+one.Open
+	}
+	return t
+}
+
+// tally is the Tally of one step.
+func (s *StepRecord) tally() Tally {
+	var t Tally
+	switch s.State {
+	case StepDone:
+		t.add(*s)
+	case StepFailed:
+		t.add(*s)
+		// A failure that no item owns up to is still one.
+		if t.Failed == 0 {
+			t.Failed++
 		}
+	case StepSkipped:
+		if s.Error != "" {
+			t.Failed++
+		}
+	case StepPlanned, StepSending:
+		t.Open++
+	default: // StepDoubt, or a state that is not known
+		t.Doubt++
 	}
 	return t
 }
@@ -264,16 +272,16 @@ func (t *Tally) add(s StepRecord) {
 		return
 	}
 	for _, i := range s.Items {
-		switch i.State {
-		case ItemDone, ItemThere:
-			t.Done++
-		case ItemFailed:
-			t.Failed++
-		case ItemPartly:
-			t.Done++
-			t.Failed++
-		default: // ItemDoubt, or a state that is not known
+		switch {
+		case i.State.doubtful():
 			t.Doubt++
+		case i.State == ItemFailed:
+			t.Failed++
+		case i.State == ItemPartly:
+			t.Done++
+			t.Failed++
+		default:
+			t.Done++
 		}
 	}
 }

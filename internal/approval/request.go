@@ -194,6 +194,16 @@ const (
 	ItemDoubt  ItemState = "doubt"
 )
 
+// doubtful says that the item is in doubt, or in a state that is not known.
+func (s ItemState) doubtful() bool {
+	switch s {
+	case ItemDone, ItemThere, ItemFailed, ItemPartly:
+		return false
+	case ItemDoubt:
+	}
+	return true
+}
+
 // Item is one object of a step over many, such as one invited address.
 type Item struct {
 	Name  string    `json:"name"`

@@ -38,7 +38,14 @@ func (b *Bot) sawHome(who approval.Identity) {
 }
 
 // homeTasks refresh the App Home of those who have looked at it lately.
-func (b *Bot) homeTasks() []approval.Task {
+//
+// A request that is running changes every few seconds; Home follows that more
+// slowly, because Slack takes about a hundred views a minute.
+func (b *Bot) homeTasks(r approval.Request) []approval.Task {
+	after := time.Second
+	if r.State == approval.Running {
+		after = 30 * time.Second
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var ts []approval.Task
@@ -48,7 +55,7 @@ func (b *Bot) homeTasks() []approval.Task {
 		if err != nil || now.Sub(v.at) > homeFor {
 			continue
 		}
-		ts = append(ts, approval.Task{Key: taskHome + ":" + id, Kind: taskHome, Body: body, RunAt: now.Add(time.Second)})
+		ts = append(ts, approval.Task{Key: taskHome + ":" + id, Kind: taskHome, Body: body, RunAt: now.Add(after)})
 	}
 	return ts
 }

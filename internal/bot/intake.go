@@ -46,16 +46,41 @@ func (b *Bot) Command(ctx context.Context, c slackapp.Command) (slackapp.Answer,
 	inv, err := b.cat.Parse(c.Text, b.defaults())
 	var missing *commands.MissingError
 	if errors.As(err, &missing) {
-		return slackapp.Answer{Then: func(ctx context.Context) { b.openForm(ctx, c, missing, to) }}, nil
+		return slackapp.Answer{Then: func(ctx context.Context) {
+			b.toMember(ctx, to, func() { b.openForm(ctx, c, missing, to) })
+		}}, nil
 	}
 	if err != nil {
-		say := sayError(err)
-		return slackapp.Answer{Say: &say, To: to}, nil
+		return b.notUnderstood(to, err)
 	}
 	if read, ok := inv.Read(); ok {
 		return slackapp.Answer{Then: func(ctx context.Context) { b.answer(ctx, inv, read, to) }}, nil
 	}
 	return slackapp.Answer{}, b.take(ctx, c.Envelope, inv, to)
+}
+
+// notUnderstood says what is wrong with a command. That names tenants and
+// commands, which are nobody's business but the members'.
+func (b *Bot) notUnderstood(to slackapp.ReplyTo, why error) (slackapp.Answer, error) {
+	return slackapp.Answer{Then: func(ctx context.Context) {
+		b.toMember(ctx, to, func() { b.say(ctx, to, sayError(why)) })
+	}}, nil
+}
+
+// toMember goes on only for a full member of the workspace; others are told
+// why not.
+func (b *Bot) toMember(ctx context.Context, to slackapp.ReplyTo, then func()) {
+	_, err := b.slack.Member(ctx, to.Who)
+	var stranger *slackapp.StrangerError
+	switch {
+	case err == nil:
+		then()
+	case errors.As(err, &stranger):
+		b.say(ctx, to, commands.Reply{Title: stranger.Say, Lines: []string{"Nothing was changed."}})
+	default:
+		b.log.Warn("cannot find out who typed a command", "actor", to.Who.User, "error", err)
+		b.say(ctx, to, commands.Reply{Title: "It could not be found out who you are, so nothing was done.", Lines: []string{"Nothing was changed. Please try again in a minute."}})
+	}
 }
 
 // take stores a change that was asked for.

@@ -144,12 +144,12 @@ func (b *Bot) card(ctx context.Context, c approval.Claim) error {
 		}
 	}
 	if at, again := b.edited(r); again {
-		if err := b.store.Append(ctx, approval.Effects{Hold: &c, Tasks: b.homeTasks()}); err != nil {
+		if err := b.store.Append(ctx, approval.Effects{Hold: &c, Tasks: b.homeTasks(r)}); err != nil {
 			return err
 		}
 		return execution.Later(at, "an older edit may land late")
 	}
-	return b.store.Append(ctx, approval.Effects{Finish: &c, Tasks: b.homeTasks()})
+	return b.store.Append(ctx, approval.Effects{Finish: &c, Tasks: b.homeTasks(r)})
 }
 
 // landsWithin is how late Slack may carry out an edit on which it gave no

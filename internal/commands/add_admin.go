@@ -404,7 +404,7 @@ func linkTargets(ctx context.Context, w World, targets []approval.Target) []stri
 		notes = append(notes, fmt.Sprintf("No Slack user has the address %s, so that a vote of that person can only be recognised by e-mail.", joinCapped(unlinked, 10)))
 	}
 	if failed {
-		notes = append(notes, "Slack could not be asked who the people are whom this is about; their votes are recognised by e-mail when somebody votes.")
+		notes = append(notes, "Slack could not be asked who the people are whom this is about, so that a vote counts only of somebody whose e-mail address Slack shows.")
 	}
 	return notes
 }

@@ -310,9 +310,6 @@ func (x *Runner) send(ctx context.Context, c approval.Claim, r approval.Request,
 			return r.Lapse(now)
 		})
 	}
-	if started := r.Steps[i].StartedAt; !started.IsZero() && time.Since(started) > times.GiveUp {
-		return x.giveUp(ctx, c, r, i, "")
-	}
 	if r.Steps[i].StartedAt.IsZero() {
 		var err error
 		if r, err = x.change(ctx, c, r, func(r *approval.Request, now time.Time) (approval.Effects, error) {
@@ -343,13 +340,22 @@ func (x *Runner) send(ctx context.Context, c approval.Claim, r approval.Request,
 		}
 		return x.endStep(ctx, c, r, i, approval.StepFailed, orElse(sight.Why, "Somebody changed it in the meantime; nothing was sent."), sight)
 	case Ready:
+		if time.Since(r.Steps[i].StartedAt) > times.GiveUp {
+			return x.giveUp(ctx, c, r, i, "")
+		}
 	default:
+		if again {
+			return x.endStep(ctx, c, r, i, approval.StepDoubt, "It was sent before without a clear answer, and it could not be made out how this stands now.", sight)
+		}
 		return x.endStep(ctx, c, r, i, approval.StepFailed, "It could not be made out how this stands; nothing was sent.", sight)
 	}
 	r, err = x.change(ctx, c, r, func(r *approval.Request, now time.Time) (approval.Effects, error) {
+		if !r.Sent() && now.After(r.ExecuteBy) {
+			return r.Lapse(now) // the look took too long
+		}
 		return r.SendStep(i, now)
 	})
-	if err != nil {
+	if err != nil || r.State.Ended() {
 		return r, err
 	}
 	if r.Steps[i].State != approval.StepSending {
@@ -485,7 +491,7 @@ func (x *Runner) unreachable(ctx context.Context, c approval.Claim, r approval.R
 	}
 	say, after := words(cause)
 	if errors.Is(cause, ErrRefused) {
-		return x.endStep(ctx, c, r, i, approval.StepFailed, orElse(say, "Qlik refused to show how this stands; nothing was sent."), Sight{})
+		return x.endStep(ctx, c, r, i, approval.StepFailed, orElse(say, "Qlik refused to show how this stands, so it was not sent."), Sight{})
 	}
 	x.Logger.Warn("cannot look before a write", "request", r.ID, "tenant", r.Tenant, "error", cause)
 	return x.giveUpOrLater(ctx, c, r, i, max(after, pause(c.Attempt)), say)

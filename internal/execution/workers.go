@@ -68,65 +68,76 @@ func pause(attempt int) time.Duration {
 
 // Run works until the context ends, then waits for the handlers in hand. They
 // see the context end too; what they leave undone is taken up again later.
+//
+// One loop takes the tasks of all lines, so that news of a task costs one look
+// at the queue and not one for each line: whoever told the news, such as an
+// acknowledgement about to go out, is not to be held up by it.
 func (w *Workers) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	for _, line := range w.Lines {
-		wg.Go(func() { w.serve(ctx, line) })
+	lines := make(map[string]Line, len(w.Lines))
+	running := make(map[string]int, len(w.Lines)) // owned by this loop
+	most := 0
+	for _, l := range w.Lines {
+		lines[l.Kind] = l
+		most += l.Limit
 	}
-	wg.Wait()
-	return nil
-}
-
-// serve takes the tasks of one kind.
-func (w *Workers) serve(ctx context.Context, line Line) {
-	slots := make(chan struct{}, line.Limit)
-	kinds := []string{line.Kind}
+	ended := make(chan string, most) // the kinds of handlers that have ended
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
+	for ctx.Err() == nil {
+		for range len(ended) {
+			running[<-ended]--
+		}
+		var kinds []string
+		for _, l := range w.Lines {
+			if running[l.Kind] < l.Limit {
+				kinds = append(kinds, l.Kind)
+			}
 		}
 		// The channel is taken before the claim, so that a task added in
 		// between wakes the loop at once.
 		added := w.Queue.Added()
-		c, ok, err := w.Queue.Claim(ctx, kinds, w.Lease)
-		if err != nil || !ok {
-			<-slots
+		if len(kinds) > 0 {
+			c, ok, err := w.Queue.Claim(ctx, kinds, w.Lease)
+			if err == nil && ok {
+				running[c.Kind]++
+				wg.Go(func() {
+					defer func() { ended <- c.Kind }()
+					w.handle(ctx, lines[c.Kind], c)
+				})
+				continue
+			}
 			if err != nil && ctx.Err() == nil {
-				w.Logger.Error("cannot take a task", "op", line.Kind, "error", err)
+				w.Logger.Error("cannot take a task", "op", "claim", "error", err)
 			}
-			if !w.wait(ctx, kinds, added, err != nil) {
-				return
-			}
+			w.wait(ctx, kinds, added, ended, running, err != nil)
 			continue
 		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			w.handle(ctx, line, c)
-		})
+		w.wait(ctx, nil, nil, ended, running, false)
 	}
+	return nil
 }
 
-// wait sleeps until a task was added or becomes due. False means the end.
-func (w *Workers) wait(ctx context.Context, kinds []string, added <-chan struct{}, failed bool) bool {
+// wait sleeps until a task was added or becomes due, a handler has ended, or
+// the context has. With no kinds there is room for nothing, and only the end of
+// a handler matters.
+func (w *Workers) wait(ctx context.Context, kinds []string, added <-chan struct{}, ended <-chan string, running map[string]int, failed bool) {
 	d := idlePoll
 	if failed {
 		d = firstPause
-	} else if at, ok, err := w.Queue.NextDue(ctx, kinds); err == nil && ok {
-		d = min(d, max(time.Until(at), time.Millisecond))
+	} else if len(kinds) > 0 {
+		if at, ok, err := w.Queue.NextDue(ctx, kinds); err == nil && ok {
+			d = min(d, max(time.Until(at), time.Millisecond))
+		}
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-added:
+	case kind := <-ended:
+		running[kind]--
 	case <-t.C:
 	}
-	return true
 }
 
 // handle runs one handler under a renewed lease and puts the task back when

@@ -129,6 +129,9 @@ func actions() []action {
 				}
 			}))
 		}),
+		line(`the group ops is (disabled|enabled)`, func(s *story, m []string) {
+			s.check(s.p.Slack.UpdateUserGroup(playground.GroupOps, func(g *slackemu.UserGroup) { g.Disabled = m[1] == "disabled" }))
+		}),
 		line(person+` becomes a (guest|member)`, func(s *story, m []string) {
 			s.check(s.p.Slack.UpdateUser(s.user(m[1]), func(u *slackemu.User) { u.IsRestricted = m[2] == "guest" }))
 		}),
@@ -147,6 +150,9 @@ func actions() []action {
 				f = slackemu.Fault{DropAfter: true}
 			}
 			s.p.Slack.Fail(m[2], f)
+		}),
+		line(`Slack answers every (\S+) with (\w+)`, func(s *story, m []string) {
+			s.p.Slack.Fail(m[1], slackemu.Fault{Error: m[2]})
 		}),
 		quiet(`Slack delivers what comes next twice`, func(s *story, _ []string) { s.p.Slack.DuplicateNext(1) }),
 		line(`Slack delivers the last (slash_commands|interactive) once more`, func(s *story, m []string) {

@@ -116,6 +116,9 @@ func (s *story) with(what string) {
 		s.opts.Policy = policyFile(s.t, strings.TrimPrefix(what, "policy "))
 	case what == "links for e-mail addresses":
 		s.opts.Slack.MailtoLinks = true
+	case what == "hidden e-mail addresses":
+		// The app was installed without users:read.email.
+		s.opts.Slack.Scopes = []string{"commands", "chat:write", "users:read", "usergroups:read", "channels:read", "groups:read", "im:write"}
 	case what == "slow pings":
 		// For stories of days: fewer frames to play.
 		s.opts.Slack.PingInterval = time.Hour

@@ -195,7 +195,10 @@ func (d *dispatcher) command(ctx context.Context, e *socket.Envelope) (Answer, e
 		return Answer{}, fmt.Errorf("%w: the command cannot be read", errIgnored)
 	}
 	if s.Command != d.app.cfg.Command {
-		return Answer{Say: &commands.Reply{Title: "This bot answers to " + d.app.cfg.Command + " only. Nothing was changed."}}, nil
+		return Answer{
+			Say: &commands.Reply{Title: "This bot answers to " + d.app.cfg.Command + " only. Nothing was changed."},
+			To:  ReplyTo{Who: identity(firstOf(s.TeamID, s.EnterpriseID), s.UserID), Channel: s.ChannelID, ResponseURL: s.ResponseURL},
+		}, nil
 	}
 	return d.desk.Command(ctx, Command{
 		Envelope:    e.ID,

@@ -157,7 +157,11 @@ func renderReply(r commands.Reply) (string, []slack.Block) {
 			ls = append([]string{r.Title}, ls...)
 		}
 		if len(ls) > 0 {
-			blocks = append([]slack.Block{slack.NewSectionBlock(lines(wrapAll(ls), maxLine), nil, nil)}, blocks...)
+			var above []slack.Block
+			for _, chunk := range chunks(wrapAll(ls)) {
+				above = append(above, slack.NewSectionBlock(lines(chunk, maxLine), nil, nil))
+			}
+			blocks = append(above, blocks...)
 		}
 		return text, blocks
 	}

@@ -3,6 +3,7 @@ package steps_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,6 +329,37 @@ func TestRolesAreNotGivenWhenTheInvitationFailed(t *testing.T) {
 		r.index = 1
 		r.stands(execution.Needless)
 	})
+}
+
+// TestRolesFailWhereAPersonsWordStandsForTheInvitation: which account it made,
+// if any, was never read, so that nothing is called needless.
+func TestRolesFailWhereAPersonsWordStandsForTheInvitation(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]bool{"nothing was ever read": false, "what became of somebody else was read": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.withRoles("Steward")
+				r.look()
+				if known {
+					w.user(emulator.User{Subject: "b", Email: ben, Status: emulator.StatusActive})
+					r.records[0].Result = r.look().Result
+				}
+				w.tenant.AddFault(emulator.Fault{Operation: opInvite, Effect: emulator.TakesEffect, Answer: emulator.Drop})
+				wantClass(t, r.send(), execution.ErrInDoubt)
+				// A person settled it, as approval.Happened does.
+				r.records[0].State = approval.StepDone
+				r.index = 1
+				if s := r.stands(execution.Changed); !strings.Contains(s.Why, "a person settled it") || !strings.Contains(s.Why, "by hand") {
+					t.Errorf("it says %q", s.Why)
+				}
+				wantClass(t, r.send(), execution.ErrRefused)
+				if len(w.rolesOf(ana)) > 0 {
+					t.Errorf("ana got roles: %v", w.rolesOf(ana))
+				}
+			})
+		})
+	}
 }
 
 func TestRolesAreGivenAfterAnInvitationThatWasFoundByReading(t *testing.T) {
