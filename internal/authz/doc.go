@@ -24,7 +24,7 @@
 // The package refuses to do anything else. It does no I/O, knows nothing of Qlik
 // and of Slack only the form of its IDs, does not resolve memberships, does not
 // verify identities (its caller passes full members of the bot's own workspace
-// and nobody else) and does not count votes; it only says whose votes count. A
+// and nobody else) and does not count votes; it only says whose votes a rule asks for. A
 // part of the policy language that is not built yet is an error of loading and
 // never skipped.
 package authz

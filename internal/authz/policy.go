@@ -142,13 +142,6 @@ type Set struct {
 	UserGroups []string `json:"usergroups,omitempty"` // user group IDs, sorted
 }
 
-// Has says whether p is known to be in the set. A membership that could not be
-// resolved is no membership.
-func (s Set) Has(p Person) bool {
-	in, _ := s.lookup(p)
-	return in == MatchYes
-}
-
 // Countable returns the number of people in the set, and false when the set
 // names a user group, whose size only its service knows.
 func (s Set) Countable() (int, bool) {
@@ -186,41 +179,7 @@ type Demand struct {
 	// ExecuteWithin is how long after the last approval the change may begin.
 	ExecuteWithin time.Duration `json:"execute_within"`
 	// LateMembers lets people vote who joined a user group of From after the
-	// request was made. Without it the caller of Counts must have cleared the
-	// memberships that began later.
+	// request was made. Who counts is decided by package approval, which knows
+	// the request.
 	LateMembers bool `json:"late_members,omitempty"`
-}
-
-// Counts says whether p's vote counts for the demand, by membership alone. The
-// rules that look at the request (the caller, the target and those who gain by
-// it never count) are the caller's to apply.
-func (d Demand) Counts(p Person) bool {
-	return p.Team != "" && p.User != "" && d.From.Has(p)
-}
-
-// DemandsMore says whether the demands of now ask for something that votes
-// collected under the demands of then do not give: an approved request whose
-// policy demands more today has to be put to its approvers again. Each demand
-// of now must follow from one of then: as many votes or more, from the same
-// people or fewer, within the same time or less.
-func DemandsMore(then, now []Demand) bool {
-	for _, n := range now {
-		if !slices.ContainsFunc(then, func(t Demand) bool { return t.implies(n) }) {
-			return true
-		}
-	}
-	return false
-}
-
-func (d Demand) implies(o Demand) bool {
-	return d.Count >= o.Count &&
-		subset(d.From.Users, o.From.Users) &&
-		subset(d.From.UserGroups, o.From.UserGroups) &&
-		d.ExpiresIn <= o.ExpiresIn &&
-		d.ExecuteWithin <= o.ExecuteWithin &&
-		(!d.LateMembers || o.LateMembers)
-}
-
-func subset(a, b []string) bool {
-	return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
 }
