@@ -34,6 +34,9 @@ type refused struct {
 	say  commands.Reply
 	why  string
 	kind string // the record's outcome
+	// because tells why an approved request that meets this refusal at its run
+	// is not run; empty where the title of say does.
+	because string
 	// temporary says that the same may be possible a little later.
 	temporary bool
 }
@@ -145,40 +148,17 @@ func (b *Bot) file(ctx context.Context, c approval.Claim, a asked, r approval.Re
 // is no, and any other where it could not be found out.
 func (b *Bot) open(ctx context.Context, a asked) (approval.Request, error) {
 	var none approval.Request
-	who, member, err := b.person(ctx, a.who())
-	var stranger *slackapp.StrangerError
-	if errors.As(err, &stranger) {
-		return none, refusal("not a member: "+stranger.Rule, stranger.Say, "Nothing was changed.")
-	}
+	j, err := b.judge(ctx, a)
 	if err != nil {
 		return none, err
 	}
-	facts := authz.Facts{Caller: who, Channel: a.To.Channel, Command: a.Command, Tenant: a.Tenant, Reason: a.Reason}
-	if v := b.policy.Ask(facts); v.Outcome == authz.Refused {
-		return none, refusedBy(v)
-	}
-	change, err := b.cat.Decode(a.Command, a.Args)
-	if err != nil {
-		return none, refusal("the stored command cannot be read", "This version of the bot cannot read that command any more. Nothing was changed.", "Please type it again.")
-	}
-	plan, err := b.plan(ctx, change, a.who())
-	if err != nil {
-		return none, err
-	}
-	if !within(plan, a.Tenant) {
-		return none, fmt.Errorf("%s on %s: the plan reaches another tenant than the one that was judged", a.Command, a.Tenant)
-	}
-	facts.Effects = &authz.Effects{GivesAdmin: plan.GivesAdmin(), TakesAdmin: plan.TakesAdmin()}
-	verdict := b.policy.Ask(facts)
-	if !verdict.Allowed() {
-		return none, refusedBy(verdict)
-	}
+	plan := j.plan
 	if len(plan.Steps) == 0 {
 		return none, &refused{kind: "nothing to do", why: plan.Nothing, say: commands.Reply{
 			Title: plan.Nothing, Lines: append(plan.Notes, "Nothing was changed."),
 		}}
 	}
-	demands, err := b.demands(ctx, verdict.Demands)
+	demands, err := b.demands(ctx, j.verdict.Demands)
 	if err != nil {
 		return none, err
 	}
@@ -186,9 +166,9 @@ func (b *Bot) open(ctx context.Context, a asked) (approval.Request, error) {
 		return none, refusal("quorum out of reach", why, "Nothing was changed.")
 	}
 	r := approval.Request{
-		ID: a.ID, Caller: member.Identity, Channel: a.To.Channel, Text: a.Text,
+		ID: a.ID, Caller: j.member.Identity, Channel: a.To.Channel, Text: a.Text,
 		Command: a.Command, Args: a.Args, Tenant: plan.Tenant, Reason: a.Reason,
-		Plan: plan, Policy: verdict.Policy, Demands: demands,
+		Plan: plan, Policy: j.verdict.Policy, Demands: demands,
 	}
 	channel, err := b.place(ctx, r)
 	if err != nil {
@@ -278,7 +258,10 @@ func refusedBy(v authz.Verdict) error {
 		}
 		why = append(why, s)
 	}
-	return refusal(strings.Join(why, "; "), lines[0], append(lines[1:], "Nothing was changed.")...)
+	return &refused{
+		why: strings.Join(why, "; "), kind: "refused", because: "the policy does not allow it (any more).",
+		say: commands.Reply{Title: lines[0], Lines: append(lines[1:], "Nothing was changed.")},
+	}
 }
 
 // soothe tells somebody who waits that it takes a while. The returned

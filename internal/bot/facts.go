@@ -20,18 +20,11 @@ func (b *Bot) person(ctx context.Context, who approval.Identity) (authz.Person, 
 	if err != nil {
 		return authz.Person{}, m, err
 	}
-	p := authz.Person{Team: m.Team, User: m.User, UserGroups: map[string]bool{}}
-	groups := b.policy.UserGroups()
-	in, err := b.memberships(ctx, m.User, groups)
+	in, err := b.memberships(ctx, m.User, b.policy.UserGroups())
 	if err != nil {
 		return authz.Person{}, m, err
 	}
-	for _, g := range groups {
-		if is, known := in[g]; known {
-			p.UserGroups[g] = is
-		}
-	}
-	return p, m, nil
+	return authz.Person{Team: m.Team, User: m.User, UserGroups: in}, m, nil
 }
 
 // memberships tells for each of the user groups whether somebody is in it. A
